@@ -1,0 +1,58 @@
+"""How a task is shown to whoever owes it: pushed to agencies' systems, and given by the API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from domain.connection import TaskKind, outcomes_of
+from domain.policy import Policy
+from domain.working_time import CIVIL_ZONE
+from storage.records import TaskRecord
+
+
+def civil_text(instant: datetime) -> str:
+    """Spell an instant as RFC 3339 in Shanghai time."""
+    return instant.astimezone(CIVIL_ZONE).isoformat(timespec="seconds")
+
+
+def task_title(kind: TaskKind, department: str | None, policy: Policy) -> dict[str, str]:
+    """Name a task in both languages; a permit task with its department."""
+    rule = policy.tasks[kind]
+    if department is None:
+        return {"zh": rule.zh, "en": rule.en}
+    agency = policy.agencies[department]
+    return {"zh": f"{rule.zh}（{agency.zh}）", "en": f"{rule.en} ({agency.en})"}
+
+
+def task_body(task: TaskRecord, policy: Policy) -> Mapping[str, Any]:
+    """Return the JSON of a task by the contract; no personal data of the applicant (RB-13.1)."""
+    return {
+        "id": task.id,
+        "case_no": task.case_no,
+        "kind": task.kind,
+        "owed_by": task.owed_by,
+        "round": task.round,
+        "state": task.state,
+        "title": task_title(task.kind, task.department, policy),
+        "link": task.link,
+        "opened_at": civil_text(task.opened_at),
+        "due_on": task.due_on and task.due_on.isoformat(),
+        "is_provisional": task.is_provisional,
+        "limit_working_days": task.limit_working_days,
+        "clause": task.clause,
+        "calendar_version": task.calendar_version,
+        "outcomes": sorted(outcomes_of(task.kind, task.facts.voltage, task.round)),
+        "items": [
+            {name: item[name] for name in ("item", "basis", "segments")}
+            for item in task.asked["items"]
+        ],
+        "asks_area": task.asks_area,
+        "facts": asdict(task.facts),
+        "outcome": task.outcome,
+        "done_at": task.done_at and civil_text(task.done_at),
+        "is_late": task.is_late,
+        "closed_by": task.closed_by,
+    }

@@ -1,0 +1,137 @@
+"""What travels between processes and activities, and so into histories.
+
+Identifiers, codes, dates and names of permits only: no personal data (RB-13.3). Fields are added
+with a default and never renamed, because running cases hold old messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+from domain.civil_clock import CivilClock
+from domain.connection import Code, Ending, TaskKind, Voltage
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long one attempt to owe a task waits, and how often the task is pushed again.
+
+    Attributes:
+        answer_within: civil time until an attempt gives up waiting and looks into the case file.
+        reconcile: civil time between later attempts, once back-off has grown.
+    """
+
+    answer_within: timedelta
+    reconcile: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRef:
+    """A case, as its process knows it.
+
+    Attributes:
+        no: case number; also the id of the process.
+        policy: id of the policy version the case is pinned to.
+        clock: the civil clock the case is pinned to.
+        patience_s: per task kind, seconds of `answer_within` and `reconcile`.
+    """
+
+    no: str
+    voltage: Voltage
+    policy: str
+    clock: CivilClock
+    patience_s: dict[str, tuple[int, int]]
+
+    def patience(self, kind: TaskKind) -> Patience:
+        """Return the patience pinned for tasks of this kind."""
+        answer_within, reconcile = self.patience_s[kind]
+        return Patience(timedelta(seconds=answer_within), timedelta(seconds=reconcile))
+
+
+@dataclass(frozen=True, slots=True)
+class AskedItem:
+    """A permit item as it is asked of a department (RB-4.2)."""
+
+    item: str
+    basis: str
+    segments: tuple[int, ...]
+    facts_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What one department is asked for."""
+
+    department: str
+    items: tuple[AskedItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OwedTask:
+    """A task to be owed: everything the activity needs, as of the moment it was first owed."""
+
+    no: str
+    voltage: Voltage
+    policy: str
+    clock: CivilClock
+    kind: TaskKind
+    round: int
+    opened_at: datetime
+    department: str | None = None
+    items: tuple[AskedItem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a task came out, as far as the process needs to know.
+
+    Attributes:
+        decided_at: civil instant at which the outcome was received.
+        items: outcome of each permit item, for tasks of kind `permits`.
+    """
+
+    task_id: str
+    code: Code
+    decided_at: datetime
+    items: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, task_id: str, outcome: Mapping[str, Any], decided_at: datetime) -> Self:
+        """Take from an outcome on file what the process may carry."""
+        items = {answer["item"]: answer["outcome"] for answer in outcome.get("items") or ()}
+        return cls(task_id, Code(outcome["code"]), decided_at, items)
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """One route's permits, asked of every competent department at once (RB-4.1)."""
+
+    case: CaseRef
+    round: int
+    asks: tuple[Ask, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BundleResult:
+    """What the departments' answers come to, by the policy's table (RB-4.7)."""
+
+    verdict: str
+    may_build: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """How a case ended."""
+
+    ending: Ending
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """The applicant withdraws; the grounds are in the case file under `action_id`."""
+
+    action_id: str

@@ -1,0 +1,152 @@
+"""Owing a task: put it on file, push it to whoever owes it, and wait without holding anything.
+
+Every attempt does the same three things, so a crash at any point, a lost callback, a department
+that was down and a process that was reset all heal alike:
+
+1. Is the outcome on file? Then that is the answer; what was decided is never asked again (RB-12.3).
+2. Push the task by PUT under its own id; the answer to the push may hold the decision.
+3. Leave the activity open, to be completed from outside by (workflow id, activity id).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, NoReturn
+
+from pydantic import ValidationError
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.agencies import Agencies, PushRefused, PushUnanswered
+from activities.contract import task_body
+from activities.messages import Answer, OwedTask
+from domain.errors import CaseEnded, InputRefused
+from domain.naming import TaskName
+from domain.outcomes import Outcome, check_outcome
+from domain.policy import Policy
+from domain.working_time import WorkingDays, deadline, receipt_date
+from policy.calendar import calendar
+from policy.loader import policy_for
+from storage.casefile import CaseFile
+from storage.records import NewTask, TaskRecord
+
+
+class Owing:
+    """The activity behind every wait.
+
+    Args:
+        now: the engine's time; civil time follows from it by the case's clock.
+    """
+
+    def __init__(
+        self, casefile: CaseFile, agencies: Agencies, now: Callable[[], datetime]
+    ) -> None:
+        self._casefile, self._agencies, self._now = casefile, agencies, now
+
+    @activity.defn(name="owe")
+    async def owe(self, owed: OwedTask) -> Answer:
+        """Owe a task until its outcome is known.
+
+        Raises:
+            ApplicationError: the agency did not take the push (retried with back-off), or the case
+                has ended meanwhile (not retried: nobody waits any more).
+        """
+        policy = policy_for(owed.policy)
+        try:
+            task = await self._casefile.open_task(self._as_new(owed, policy))
+        except CaseEnded as ended:
+            raise ApplicationError(str(ended), type="CaseEnded", non_retryable=True) from None
+        if task.outcome is None and task.state == "open":
+            task = await self._pushed(task, policy, owed)
+        if task.outcome is None:
+            self._leave_open()
+        assert task.done_at is not None
+        return Answer.of(task.id, task.outcome, task.done_at)
+
+    async def _pushed(self, task: TaskRecord, policy: Policy, owed: OwedTask) -> TaskRecord:
+        """Push the task; if the answer holds the decision, put it on file."""
+        try:
+            outcome = await self._agencies.push(task.owed_by, task_body(task, policy))
+            if outcome is None:
+                return task
+            return await self._decided_in_answer(task, outcome, owed)
+        except PushUnanswered as problem:
+            raise ApplicationError(str(problem), type="PushUnanswered") from None
+        except PushRefused as problem:
+            # A person sees it in the list of stuck tasks and answers, or has the system mended;
+            # the next reconciliation pushes again. Failing here would lose the place to answer at.
+            await self._casefile.push_refused(
+                task.id, str(problem), at=owed.clock.civil(self._now())
+            )
+            return task
+
+    async def _decided_in_answer(
+        self, task: TaskRecord, body: Mapping[str, Any], owed: OwedTask
+    ) -> TaskRecord:
+        try:
+            outcome = Outcome.model_validate(body)
+            check_task_outcome(task, outcome)
+        except (ValidationError, InputRefused):
+            raise PushRefused(f"{task.owed_by} answered an outcome that is not valid") from None
+        decided = await self._casefile.decide(
+            task.id,
+            outcome.model_dump(mode="json", exclude_none=True),
+            by=task.owed_by,
+            at=owed.clock.civil(self._now()),
+        )
+        return decided.task
+
+    def _as_new(self, owed: OwedTask, policy: Policy) -> NewTask:
+        """Compute the deadline as of the moment the task was first owed (RB-1.3, RB-1.7)."""
+        rule = policy.tasks[owed.kind]
+        days = calendar()
+        received_on = receipt_date(
+            owed.opened_at, policy.working_time.receipt, policy.working_time.hours, days
+        )
+        limit = rule.limit_working_days
+        due = None if limit is None else deadline(days, received_on, WorkingDays(limit))
+        return NewTask(
+            name=TaskName(owed.no, owed.kind, owed.round, owed.department),
+            workflow_id=activity.info().workflow_id or owed.no,
+            owed_by=owed.department or rule.owner,
+            link=rule.link[owed.voltage],
+            segment=rule.segment,
+            opened_at=owed.opened_at,
+            due_on=due and due.due_on,
+            is_provisional=due is not None and due.is_provisional,
+            calendar_version=days.version,
+            limit_working_days=limit,
+            clause=rule.clause,
+            asked={
+                "items": [
+                    {
+                        "item": item.item,
+                        "basis": item.basis,
+                        "segments": list(item.segments),
+                        "facts_digest": item.facts_digest,
+                    }
+                    for item in owed.items
+                ],
+            },
+        )
+
+    @staticmethod
+    def _leave_open() -> NoReturn:
+        activity.raise_complete_async()
+
+
+def check_task_outcome(task: TaskRecord, outcome: Outcome) -> None:
+    """Refuse an outcome that this task, as it stands on file, cannot have.
+
+    Raises:
+        InputRefused: names every field that is wrong.
+    """
+    check_outcome(
+        outcome,
+        kind=task.kind,
+        voltage=task.facts.voltage,
+        round_no=task.round,
+        asked_items=[item["item"] for item in task.asked["items"]],
+        asks_area=task.asks_area,
+    )

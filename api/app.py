@@ -1,0 +1,162 @@
+"""Composition root of the API."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from activities.contract import civil_text
+from api import applications, problems, tasks
+from api.auth import Keys
+from api.delivery import Delivery
+from api.engine import Engine
+from api.problems import NOT_FOUND, PROBLEMS, TOO_LARGE, Refused, respond
+from api.schemas import CivilNow
+from api.services import Services, Serving
+from policy.loader import policy_for
+from settings import Settings
+from storage.casefile import CaseFile
+from storage.database import open_engine
+from storage.reading import Reading
+
+open_to_all = APIRouter(tags=["open to all"])
+operators = APIRouter(tags=["operators"])
+
+
+@open_to_all.get("/clock", response_model=CivilNow, summary="Civil time")
+async def clock(services: Serving) -> dict[str, object]:
+    """Say what time it is for people: in training mode it runs faster."""
+    civil = services.settings.clock
+    return {"civil_now": civil_text(civil.civil(services.now())), "speed": civil.speed}
+
+
+@operators.get("/healthz", summary="Is the process alive?")
+async def healthz() -> dict[str, str]:
+    """Answer; nothing else is asked."""
+    return {"status": "alive"}
+
+
+@operators.get("/readyz", summary="Can it do its work?")
+async def readyz(services: Serving) -> Response:
+    """200 when applications can be taken in; the engine may be away, and is named then."""
+    has_casefile = await services.reading.is_reachable()
+    has_engine = await services.engine.is_reachable()
+    body = {"case_file": has_casefile, "engine": has_engine}
+    return JSONResponse(body, status_code=200 if has_casefile else 503)
+
+
+@operators.get("/problems/{slug}", summary="What a problem type means")
+async def problem_type(slug: str) -> dict[str, object]:
+    """Describe a problem type, so that its URI leads somewhere."""
+    for each in PROBLEMS:
+        if each.slug == slug:
+            return {"slug": slug, "status": each.status, "title": each.en, "title_zh": each.zh}
+    raise Refused(NOT_FOUND, "no such problem type", "没有此问题类型")
+
+
+def build_app(
+    settings: Settings, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> FastAPI:
+    """Put the API together.
+
+    Args:
+        now: the engine's time.
+    """
+    casefile = CaseFile(open_engine(settings.database_url))
+    engine = Engine(settings)
+    policy = policy_for(settings.policy)
+    delivery = Delivery(casefile, engine)
+    reading = Reading(casefile.engine)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        bringing = asyncio.create_task(delivery.run())
+        try:
+            yield
+        finally:
+            bringing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await bringing
+            await casefile.close()
+
+    app = FastAPI(
+        title="OneWindow 一窗通电",
+        version="1",
+        summary="From the window to a live meter, within the promised limits",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.keys = Keys(settings, policy)
+    app.state.services = Services(
+        settings=settings,
+        policy=policy,
+        casefile=casefile,
+        reading=reading,
+        engine=engine,
+        delivery=delivery,
+        now=now,
+    )
+    problems.install(app)
+    for router in (applications.router, tasks.router, open_to_all):
+        app.include_router(router, prefix="/api/v1")
+    app.include_router(operators)
+    app.add_middleware(BodyLimit, limit=settings.body_limit_bytes)
+    return app
+
+
+class BodyLimit:
+    """Refuses a body over the limit, by its stated length or as it arrives."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self._app, self._limit = app, limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        stated = headers.get(b"content-length", b"0")
+        if stated.isdigit() and int(stated) > self._limit:
+            await self._refuse(scope, receive, send)
+            return
+        taken, has_answered = 0, False
+
+        async def counted() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > self._limit:
+                raise _TooLarge
+            return message
+
+        async def noted(message: Message) -> None:
+            nonlocal has_answered
+            has_answered = True
+            await send(message)
+
+        try:
+            await self._app(scope, counted, noted)
+        except _TooLarge:
+            if not has_answered:
+                await self._refuse(scope, receive, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = respond(
+            TOO_LARGE,
+            en=f"the body may have {self._limit} bytes at most",
+            zh=f"请求正文不得超过 {self._limit} 字节",
+            limit_bytes=self._limit,
+        )
+        await answer(scope, receive, send)
+
+
+class _TooLarge(Exception):
+    """More came than the limit allows."""

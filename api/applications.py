@@ -1,0 +1,232 @@
+"""Applications: taking them in, looking at them, acting on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Body, Header, Query, Response
+
+from activities.contract import civil_text, task_body
+from activities.messages import Withdrawal
+from api.auth import Caller, SignedIn
+from api.delivery import case_ref
+from api.problems import NOT_ALLOWED, Refused
+from api.schemas import (
+    APPLICATION_EXAMPLE,
+    ActionRequest,
+    CaseBody,
+    CasePage,
+    ClockBody,
+    Receipt,
+    TaskBody,
+    refusals,
+)
+from api.services import Services, Serving
+from api.views import case_body, clock_bodies, event_body
+from domain.application import Application, check_application
+from domain.connection import Voltage
+from domain.errors import FieldProblem, InputRefused
+from domain.investment import ConnectionFacts, asks_area
+from domain.working_time import civil_date
+from policy.loader import policy_for
+from storage.casefile import NewCase
+from storage.chain import digest
+from storage.reading import CaseFilter, CaseRecord
+
+router = APIRouter(prefix="/applications", tags=["applications"])
+
+IdempotencyKey = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[\x21-\x7e]+$",
+        description="The same key with the same body is the same submission, however often sent",
+    ),
+]
+Sought = Annotated[str | None, Query(max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Limit = Annotated[int, Query(ge=1, le=200)]
+Cursor = Annotated[str | None, Query(max_length=400)]
+
+INTAKE = ("desk", "applicant")
+READERS = ("desk", "utility", "supervisor", "applicant")
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=Receipt,
+    summary="Take in an application (用电申请)",
+    responses={
+        202: {"model": Receipt, "description": "On file; its process starts when the engine is back"},
+        **refusals(400, 401, 403, 409, 413, 422),
+    },
+)
+async def submit(
+    application: Annotated[Application, Body(examples=[APPLICATION_EXAMPLE])],
+    key: IdempotencyKey,
+    caller: SignedIn,
+    services: Serving,
+    response: Response,
+) -> Mapping[str, Any]:
+    """Give an application its number; once given, a number is never lost (RB-3.7)."""
+    caller.needs(*INTAKE)
+    clock, policy = services.settings.clock, services.policy
+    at = clock.civil(services.now())
+    checked = check_application(application, policy, civil_date(at))
+    if checked.problems:
+        raise InputRefused(*checked.problems)
+    voltage = Voltage(application.voltage)
+    submitted = await services.casefile.submit(
+        NewCase(
+            content=application.model_dump(mode="json"),
+            policy=policy.version_id,
+            prefix=policy.case_prefix,
+            clock=clock,
+            stage=policy.links[voltage][0].id,
+            asks_area=asks_area(ConnectionFacts.of(application), policy, civil_date(at)),
+            submitted_by=caller.agency,
+            submitted_at=at,
+            idempotency_key=key,
+        )
+    )
+    state = "open"
+    if submitted.is_new:
+        is_started = await services.delivery.start(case_ref(submitted.no, voltage, policy, clock))
+    else:
+        case = await services.reading.case(submitted.no)
+        at, state = case.submitted_at, case.state
+        is_started = case.process_started or await services.delivery.start(
+            case_ref(case.no, voltage, policy_for(case.policy), case.clock)
+        )
+    response.status_code = 201 if is_started else 202
+    response.headers["Location"] = f"/api/v1/applications/{submitted.no}"
+    return {
+        "no": submitted.no,
+        "state": state,
+        "process": "started" if is_started else "pending",
+        "submitted_at": civil_text(at),
+        "warnings": [
+            {"field": w.field, "message": w.en, "message_zh": w.zh} for w in checked.warnings
+        ],
+    }
+
+
+@router.get(
+    "", response_model=CasePage, summary="List applications, newest first",
+    responses=refusals(401, 403, 422),
+)
+async def list_cases(
+    caller: SignedIn,
+    services: Serving,
+    stage: Sought = None,
+    state: Annotated[Literal["open", "ended"] | None, Query()] = None,
+    district: Sought = None,
+    channel: Sought = None,
+    q: Sought = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Mapping[str, Any]:
+    """Page through the cases one may see."""
+    caller.needs(*READERS)
+    wanted = CaseFilter(
+        stage=stage,
+        state=state,
+        district=district,
+        channel=channel,
+        q=q,
+        submitted_by=caller.agency if caller.role == "applicant" else None,
+    )
+    page = await services.reading.cases(wanted, limit=limit, cursor=cursor)
+    return {
+        "items": [case_body(case) for case in page.items],
+        "next_cursor": page.next_cursor,
+    }
+
+
+@router.get(
+    "/{no}", response_model=CaseBody, summary="One application",
+    responses=refusals(401, 403, 404),
+)
+async def get_case(no: str, caller: SignedIn, services: Serving) -> Mapping[str, Any]:
+    """Return a case; the applicant's numbers are masked."""
+    return case_body(await _seen(no, caller, services))
+
+
+@router.get("/{no}/events", summary="Its record", responses=refusals(401, 403, 404))
+async def get_events(no: str, caller: SignedIn, services: Serving) -> list[dict[str, Any]]:
+    """Return everything that happened to a case, in order, with the hash of each event."""
+    await _seen(no, caller, services)
+    return [event_body(event) for event in await services.reading.events(no)]
+
+
+@router.get(
+    "/{no}/tasks", response_model=list[TaskBody], summary="Its tasks",
+    responses=refusals(401, 403, 404),
+)
+async def get_tasks(no: str, caller: SignedIn, services: Serving) -> list[Mapping[str, Any]]:
+    """Return the tasks of a case in the order they were opened."""
+    case = await _seen(no, caller, services)
+    policy = policy_for(case.policy)
+    return [task_body(task, policy) for task in await services.reading.tasks_of(no)]
+
+
+@router.get(
+    "/{no}/clocks", response_model=list[ClockBody], summary="Its clocks",
+    responses=refusals(401, 403, 404),
+)
+async def get_clocks(no: str, caller: SignedIn, services: Serving) -> list[Mapping[str, Any]]:
+    """Return the clocks of RB-2 that apply to a case, as they stand now."""
+    case = await _seen(no, caller, services)
+    tasks = await services.reading.tasks_of(no)
+    return clock_bodies(case, tasks, policy_for(case.policy), case.clock.civil(services.now()))
+
+
+@router.get("/{no}/documents", summary="Its documents", responses=refusals(401, 403, 404))
+async def get_documents(no: str, caller: SignedIn, services: Serving) -> list[dict[str, Any]]:
+    """Return the documents that came with the application."""
+    case = await _seen(no, caller, services)
+    return list(case.content["documents"])
+
+
+@router.post(
+    "/{no}/actions", response_model=CaseBody, summary="Act on a running application",
+    responses=refusals(400, 401, 403, 404, 409, 413, 422, 503),
+)
+async def act(
+    no: str,
+    body: ActionRequest,
+    key: IdempotencyKey,
+    caller: SignedIn,
+    services: Serving,
+) -> Mapping[str, Any]:
+    """Withdraw an application. Answered once the case file says so; repeating it is safe."""
+    caller.needs(*INTAKE)
+    case = await _seen(no, caller, services)
+    action_id = digest(f"{caller.agency} {no} {key}")[:32]
+    await services.casefile.ask_action(
+        action_id,
+        no,
+        body.action,
+        body.reason,
+        by=caller.agency,
+        at=case.clock.civil(services.now()),
+    )
+    if not await services.reading.is_action_taken(action_id):
+        await services.engine.withdraw(no, Withdrawal(action_id))
+    return case_body(await services.reading.case(no))
+
+
+async def _seen(no: str, caller: Caller, services: Services) -> CaseRecord:
+    """Return a case that the caller may see (RB-13.1)."""
+    caller.needs(*READERS)
+    if "\x00" in no:
+        raise InputRefused(FieldProblem("no", "not a case number", "不是有效的办件编号"))
+    case = await services.reading.case(no)
+    if caller.role == "applicant" and case.submitted_by != caller.agency:
+        raise Refused(
+            NOT_ALLOWED, "this case came in by another channel", "此办件由其他渠道受理"
+        )
+    return case

@@ -1,0 +1,73 @@
+"""Who is calling: one key per agency, from the settings. Roles and sign-in come on top of this."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from api.problems import NO_KEY, NOT_ALLOWED, Refused
+from domain.policy import Policy
+from settings import Settings
+
+_BEARER = HTTPBearer(auto_error=False, description="The agency's key")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An agency that has shown its key."""
+
+    agency: str
+    role: str
+
+    def needs(self, *roles: str) -> None:
+        """Refuse unless the caller has one of these roles (RB-13.1).
+
+        Raises:
+            Refused: it has not.
+        """
+        if self.role not in roles:
+            raise Refused(
+                NOT_ALLOWED,
+                f"{self.agency} may not do this; it is for: {', '.join(roles)}",
+                f"{self.agency} 无权执行此操作",
+            )
+
+
+class Keys:
+    """The agencies' keys, kept as digests, so that looking one up takes the same time for all."""
+
+    def __init__(self, settings: Settings, policy: Policy) -> None:
+        self._agencies = {
+            _digest(key.get_secret_value()): Caller(agency, policy.agencies[agency].role)
+            for agency, key in settings.agency_keys.items()
+        }
+
+    def caller(self, key: str) -> Caller | None:
+        """Return whose key this is; None if nobody's."""
+        return self._agencies.get(_digest(key))
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
+
+
+async def _caller(
+    request: Request,
+    shown: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
+) -> Caller:
+    keys: Keys = request.app.state.keys
+    caller = keys.caller(shown.credentials) if shown else None
+    if caller is None:
+        raise Refused(
+            NO_KEY,
+            "send the agency's key as 'Authorization: Bearer <key>'",
+            "请以 Authorization: Bearer <密钥> 方式提供单位密钥",
+        )
+    return caller
+
+
+SignedIn = Annotated[Caller, Depends(_caller)]

@@ -1,0 +1,244 @@
+"""Refusals as RFC 9457 problem details, in both languages. One table says which is which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from domain import errors
+from domain.errors import FieldProblem
+
+log = structlog.get_logger()
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A kind of problem: its stable name, status, and title in both languages."""
+
+    slug: str
+    status: int
+    en: str
+    zh: str
+
+
+INVALID = Problem("invalid-input", 422, "The input breaks a rule", "输入不符合规定")
+MALFORMED = Problem("malformed-json", 400, "The body is not JSON", "请求正文不是有效的 JSON")
+TOO_LARGE = Problem("body-too-large", 413, "The body is over the limit", "请求正文超过大小限制")
+NO_KEY = Problem("not-signed-in", 401, "A valid key is required", "需要有效的密钥")
+NOT_ALLOWED = Problem("not-allowed", 403, "Your agency may not do this", "您所在单位无权执行此操作")
+NOT_FOUND = Problem("not-found", 404, "There is no such resource", "没有此资源")
+NO_METHOD = Problem("method-not-allowed", 405, "Not possible on this resource", "此资源不支持该操作")
+INTERNAL = Problem("internal", 500, "Something failed on our side", "系统内部错误")
+
+TABLE: Mapping[type[Exception], Problem] = {
+    errors.InputRefused: INVALID,
+    errors.UnknownCase: Problem("unknown-case", 404, "There is no such case", "没有此办件"),
+    errors.UnknownTask: Problem("unknown-task", 404, "There is no such task", "没有此任务"),
+    errors.NotYourTask: Problem(
+        "not-your-task", 403, "The task is owed by another agency", "此任务由其他单位承办"
+    ),
+    errors.TaskClosed: Problem(
+        "task-closed", 409, "The task is no longer open", "此任务已关闭，不再接收结果"
+    ),
+    errors.OutcomeConflict: Problem(
+        "other-outcome", 409, "The task already has another outcome", "此任务已有不同的办理结果"
+    ),
+    errors.IdempotencyConflict: Problem(
+        "key-reused",
+        409,
+        "The Idempotency-Key was used with another body",
+        "该 Idempotency-Key 已用于内容不同的请求",
+    ),
+    errors.IllegalAction: Problem(
+        "illegal-action", 409, "Not possible where the case stands", "办件当前状态不允许此操作"
+    ),
+    errors.CaseEnded: Problem("case-ended", 409, "The case has ended", "办件已办结"),
+    errors.EngineAway: Problem(
+        "engine-away",
+        503,
+        "The process does not answer; nothing was changed, ask again",
+        "流程引擎暂无响应，未作任何更改，请稍后重试",
+    ),
+}
+_BY_STATUS = {404: NOT_FOUND, 405: NO_METHOD, 401: NO_KEY, 403: NOT_ALLOWED, 400: MALFORMED}
+
+PROBLEMS: tuple[Problem, ...] = (
+    INVALID,
+    MALFORMED,
+    TOO_LARGE,
+    NO_KEY,
+    NOT_ALLOWED,
+    NOT_FOUND,
+    NO_METHOD,
+    INTERNAL,
+    *(problem for problem in TABLE.values() if problem is not INVALID),
+)
+
+
+class Refused(Exception):
+    """A refusal by the API itself, before any rule of the domain is asked."""
+
+    def __init__(self, problem: Problem, en: str, zh: str) -> None:
+        super().__init__(en)
+        self.problem, self.en, self.zh = problem, en, zh
+
+
+def respond(
+    problem: Problem,
+    *,
+    en: str,
+    zh: str,
+    fields: Sequence[FieldProblem] = (),
+    headers: Mapping[str, str] | None = None,
+    **extras: object,
+) -> Response:
+    """Spell a problem."""
+    body: dict[str, Any] = {
+        "type": f"/problems/{problem.slug}",
+        "title": problem.en,
+        "title_zh": problem.zh,
+        "status": problem.status,
+        "detail": en,
+        "detail_zh": zh,
+        **extras,
+    }
+    if fields:
+        body["errors"] = [{"field": f.field, "message": f.en, "message_zh": f.zh} for f in fields]
+    return Response(
+        orjson.dumps(body),
+        status_code=problem.status,
+        media_type=MEDIA_TYPE,
+        headers=dict(headers or {}),
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Have `app` answer every refusal as a problem."""
+    app.add_exception_handler(errors.OneWindowError, _of_domain)
+    app.add_exception_handler(Refused, _of_api)
+    app.add_exception_handler(RequestValidationError, _of_validation)
+    app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(Exception, _of_bug)
+
+
+async def _of_domain(_request: Request, error: Exception) -> Response:
+    problem = TABLE[type(error)]
+    match error:
+        case errors.InputRefused():
+            return _invalid(error.problems)
+        case errors.EngineAway():
+            return respond(
+                problem,
+                en=problem.en,
+                zh=problem.zh,
+                headers={"Retry-After": str(RETRY_AFTER_S)},
+            )
+        case errors.TaskClosed():
+            return respond(
+                problem,
+                en=str(error),
+                zh=f"任务 {error.task_id} 已于 {error.closed_at} 因“{error.closed_by}”关闭",
+                closed_by=error.closed_by,
+                closed_at=error.closed_at,
+            )
+        case errors.OutcomeConflict():
+            return respond(
+                problem,
+                en=str(error),
+                zh=f"任务 {error.task_id} 已于 {error.decided_at} 收到不同的结果，原结果不变",
+                decided_at=error.decided_at,
+            )
+        case _:
+            return respond(problem, en=str(error), zh=problem.zh)
+
+
+async def _of_api(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    headers = {"WWW-Authenticate": "Bearer"} if error.problem is NO_KEY else None
+    return respond(error.problem, en=error.en, zh=error.zh, headers=headers)
+
+
+async def _of_validation(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    if any(each["type"] == "json_invalid" for each in found):
+        return respond(MALFORMED, en=MALFORMED.en, zh=MALFORMED.zh)
+    return _invalid(field_problems(found))
+
+
+async def _of_http(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    problem = _BY_STATUS.get(error.status_code, INTERNAL)
+    return respond(problem, en=problem.en, zh=problem.zh, headers=error.headers)
+
+
+async def _of_bug(request: Request, error: Exception) -> Response:
+    # The path may hold a number, never a person; the message of the error may, so it stays out.
+    log.error("bug", error=type(error).__name__, method=request.method, path=request.url.path)
+    return respond(INTERNAL, en=INTERNAL.en, zh=INTERNAL.zh)
+
+
+def _invalid(problems: Sequence[FieldProblem]) -> Response:
+    return respond(
+        INVALID,
+        en="; ".join(f"{p.field}: {p.en}" for p in problems),
+        zh="；".join(f"{p.field}：{p.zh}" for p in problems),
+        fields=problems,
+    )
+
+
+# What pydantic finds, in words; `{…}` are its own parameters.
+_ZH: Mapping[str, str] = {
+    "missing": "必填",
+    "extra_forbidden": "不认识的字段，请删除",
+    "string_type": "须为文本",
+    "string_too_short": "不能少于 {min_length} 个字符",
+    "string_too_long": "不能超过 {max_length} 个字符",
+    "string_pattern_mismatch": "格式不正确",
+    "string_unicode": "含有无效字符",
+    "float_type": "须为数字",
+    "finite_number": "须为有限的数字",
+    "int_type": "须为整数",
+    "int_parsing": "须为整数",
+    "bool_type": "须为 true 或 false",
+    "list_type": "须为数组",
+    "tuple_type": "须为数组",
+    "dict_type": "须为对象",
+    "model_type": "须为对象",
+    "model_attributes_type": "须为对象",
+    "literal_error": "须为以下之一：{expected}",
+    "enum": "须为以下之一：{expected}",
+    "greater_than": "须大于 {gt}",
+    "greater_than_equal": "不能小于 {ge}",
+    "less_than": "须小于 {lt}",
+    "less_than_equal": "不能大于 {le}",
+    "too_short": "不能少于 {min_length} 项",
+    "too_long": "不能超过 {max_length} 项",
+    "date_type": "须为日期（YYYY-MM-DD）",
+    "date_parsing": "须为日期（YYYY-MM-DD）",
+    "date_from_datetime_parsing": "须为日期（YYYY-MM-DD）",
+}
+
+
+def field_problems(found: Iterable[Any]) -> list[FieldProblem]:
+    """Translate pydantic's findings; where it found nothing to name, the whole body is meant."""
+    problems = []
+    for each in found:
+        where = [str(part) for part in each["loc"] if part not in ("body", "query", "header")]
+        zh = _ZH.get(each["type"], "不符合要求：{msg}")
+        context = {"msg": each["msg"], **(each.get("ctx") or {})}
+        problems.append(
+            FieldProblem(".".join(where) or "(body)", each["msg"], zh.format_map(context))
+        )
+    return problems

@@ -1,0 +1,43 @@
+"""What every call may use: put together once in `api.app`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from api.delivery import Delivery
+from api.engine import Engine
+from domain.policy import Policy
+from settings import Settings
+from storage.casefile import CaseFile
+from storage.reading import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of a running API.
+
+    Attributes:
+        policy: the version that new cases are pinned to.
+        now: the engine's time.
+    """
+
+    settings: Settings
+    policy: Policy
+    casefile: CaseFile
+    reading: Reading
+    engine: Engine
+    delivery: Delivery
+    now: Callable[[], datetime]
+
+
+async def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+Serving = Annotated[Services, Depends(_services)]

@@ -1,0 +1,105 @@
+"""Tasks: what an agency owes, and how it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Body, Query, Response
+
+from activities.contract import task_body
+from activities.owe import check_task_outcome
+from api.applications import Cursor, Limit, Sought
+from api.auth import Caller, SignedIn
+from api.problems import NOT_ALLOWED, Refused
+from api.schemas import OUTCOME_EXAMPLES, TaskBody, TaskPage, refusals
+from api.services import Services, Serving
+from domain.errors import NotYourTask, UnknownTask
+from domain.outcomes import Outcome
+from policy.loader import policy_for
+from storage.records import TaskRecord
+
+router = APIRouter(prefix="/tasks", tags=["tasks"])
+
+OVERSEERS = ("desk", "supervisor")
+
+
+@router.get(
+    "", response_model=TaskPage, summary="List tasks", responses=refusals(401, 403, 422)
+)
+async def list_tasks(
+    caller: SignedIn,
+    services: Serving,
+    owed_by: Sought = None,
+    state: Annotated[Literal["open", "done", "closed"] | None, Query()] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Mapping[str, Any]:
+    """Page through tasks; an agency sees its own, the desk and supervisors see all."""
+    if caller.role not in OVERSEERS:
+        if owed_by not in (None, caller.agency):
+            raise Refused(
+                NOT_ALLOWED, "an agency sees its own tasks only", "各单位只能查看本单位的任务"
+            )
+        owed_by = caller.agency
+    page = await services.reading.tasks(
+        owed_by=owed_by, state=state, limit=limit, cursor=cursor
+    )
+    return {
+        "items": [task_body(task, policy_for(task.policy)) for task in page.items],
+        "next_cursor": page.next_cursor,
+    }
+
+
+@router.get(
+    "/{task_id}", response_model=TaskBody, summary="One task", responses=refusals(401, 403, 404)
+)
+async def get_task(task_id: str, caller: SignedIn, services: Serving) -> Mapping[str, Any]:
+    """Return a task."""
+    task = await _found(task_id, services)
+    if caller.role not in OVERSEERS:
+        _check_own(task, caller)
+    return task_body(task, policy_for(task.policy))
+
+
+@router.put(
+    "/{task_id}/outcome",
+    response_model=TaskBody,
+    summary="Answer a task",
+    responses={
+        202: {"model": TaskBody, "description": "On file; taken up when the engine is back"},
+        **refusals(400, 401, 403, 404, 409, 413, 422),
+    },
+)
+async def put_outcome(
+    task_id: str,
+    outcome: Annotated[Outcome, Body(openapi_examples=OUTCOME_EXAMPLES)],
+    caller: SignedIn,
+    services: Serving,
+    response: Response,
+) -> Mapping[str, Any]:
+    """Put an outcome on file, once: the same again is 200, another is 409 (RB-4.5)."""
+    task = await _found(task_id, services)
+    _check_own(task, caller)
+    check_task_outcome(task, outcome)
+    decided = await services.casefile.decide(
+        task_id,
+        outcome.model_dump(mode="json", exclude_none=True),
+        by=caller.agency,
+        at=task.clock.civil(services.now()),
+    )
+    if not decided.task.delivered and not await services.delivery.deliver(decided.task):
+        response.status_code = 202
+    return task_body(decided.task, policy_for(task.policy))
+
+
+async def _found(task_id: str, services: Services) -> TaskRecord:
+    if "\x00" in task_id:
+        raise UnknownTask(repr(task_id))
+    return await services.reading.task(task_id)
+
+
+def _check_own(task: TaskRecord, caller: Caller) -> None:
+    # An agency completes only its own tasks, whatever else it may see.
+    if task.owed_by != caller.agency:
+        raise NotYourTask(task.id, task.owed_by, caller.agency)

@@ -1,0 +1,153 @@
+"""How cases, events and clocks are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from activities.contract import civil_text
+from domain.clocks import ClockRule, Span, reading
+from domain.connection import TaskKind, Voltage
+from domain.policy import Policy
+from domain.working_time import civil_date
+from policy.calendar import calendar
+from storage.reading import CaseRecord, EventRecord
+from storage.records import TaskRecord
+
+
+def masked(text: str) -> str:
+    """Hide the middle of a personal number (RB-13.1)."""
+    if len(text) < 8:
+        return "*" * len(text)
+    return f"{text[:3]}{'*' * (len(text) - 7)}{text[-4:]}"
+
+
+def case_body(case: CaseRecord) -> Mapping[str, Any]:
+    """Show a case."""
+    applicant = case.content["applicant"]
+    return {
+        "no": case.no,
+        "state": case.state,
+        "stage": case.stage,
+        "reached": case.reached,
+        "ending": case.ending,
+        "process": "started" if case.process_started else "pending",
+        "policy": case.policy,
+        "submitted_at": civil_text(case.submitted_at),
+        "accepted_at": case.accepted_at and civil_text(case.accepted_at),
+        "ended_at": case.ended_at and civil_text(case.ended_at),
+        "investment": case.investment,
+        **{
+            name: case.content[name]
+            for name in (
+                "channel",
+                "voltage",
+                "supply",
+                "purpose",
+                "capacity_kva",
+                "site",
+                "consent_to_certificates",
+            )
+        },
+        "applicant": {
+            **applicant,
+            "id_number": masked(applicant["id_number"]),
+            "phone": masked(applicant["phone"]),
+        },
+    }
+
+
+def event_body(event: EventRecord) -> dict[str, Any]:
+    """Show an event of a case's record."""
+    return {
+        "seq": event.seq,
+        "at": civil_text(event.at),
+        "kind": event.kind,
+        "by": event.by,
+        "task_id": event.task_id,
+        "body": event.body,
+        "hash": event.hash,
+    }
+
+
+def clock_bodies(
+    case: CaseRecord, tasks: Sequence[TaskRecord], policy: Policy, civil_now: datetime
+) -> list[Mapping[str, Any]]:
+    """Read every clock of a case: its own, and one per bundle of permits (RB-2)."""
+    voltage, supply = Voltage(case.voltage), case.content["supply"]
+    shown: list[Mapping[str, Any]] = []
+    if case.accepted_at is not None:
+        spans = [_span(task) for task in tasks]
+        for rule in policy.clocks_of("case", voltage, supply):
+            stopped_on = case.ended_at and civil_date(case.ended_at)
+            shown.append(
+                _clock_body(
+                    rule, civil_date(case.accepted_at), stopped_on, spans, policy, civil_now, None
+                )
+            )
+    permits = [task for task in tasks if task.kind is TaskKind.PERMITS]
+    for round_no in sorted({task.round for task in permits}):
+        bundle = [task for task in permits if task.round == round_no]
+        done = [task.done_at for task in bundle]
+        stopped_at = None if None in done else max(at for at in done if at is not None)
+        for rule in policy.clocks_of("bundle", voltage, supply):
+            shown.append(
+                _clock_body(
+                    rule,
+                    civil_date(min(task.opened_at for task in bundle)),
+                    stopped_at and civil_date(stopped_at),
+                    [_span(task) for task in bundle],
+                    policy,
+                    civil_now,
+                    round_no,
+                )
+            )
+    return shown
+
+
+def _span(task: TaskRecord) -> Span:
+    return Span(
+        task.segment, civil_date(task.opened_at), task.done_at and civil_date(task.done_at)
+    )
+
+
+def _clock_body(
+    rule: ClockRule,
+    started_on: date,
+    stopped_on: date | None,
+    spans: Iterable[Span],
+    policy: Policy,
+    civil_now: datetime,
+    round_no: int | None,
+) -> Mapping[str, Any]:
+    shown = reading(
+        rule,
+        started_on,
+        stopped_on or civil_date(civil_now),
+        list(spans),
+        calendar(),
+        yellow_at=policy.lights.yellow_at,
+        # RB-1.4: on the last day itself the alarm goes off when business closes.
+        has_closed=stopped_on is None and civil_now.time() > policy.working_time.closes,
+    )
+    return {
+        "id": rule.id,
+        "zh": rule.zh,
+        "en": rule.en,
+        "round": round_no,
+        "limit": rule.limit,
+        "gross": shown.gross,
+        "net": shown.net,
+        "left": shown.left,
+        "due_on": shown.due_on and shown.due_on.isoformat(),
+        "is_provisional": shown.is_provisional,
+        "light": shown.light,
+        "state": "running" if stopped_on is None else "stopped",
+        "started_on": started_on.isoformat(),
+        "stopped_on": stopped_on and stopped_on.isoformat(),
+        "clause": rule.clause,
+        "nature": rule.nature,
+    }
+
+

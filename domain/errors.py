@@ -1,0 +1,103 @@
+"""The family of errors that the rules raise. One table in `api.problems` maps them to answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """One thing wrong with one field, in both languages.
+
+    Attributes:
+        field: path of the field as the sender wrote it, e.g. `applicant.id_number`.
+        en, zh: what is wrong and what to do.
+    """
+
+    field: str
+    en: str
+    zh: str
+
+
+class OneWindowError(Exception):
+    """Base of everything this system refuses on purpose."""
+
+
+class InputRefused(OneWindowError):
+    """What was sent breaks a rule; nothing was changed.
+
+    Attributes:
+        problems: every problem found, in the order of the fields; never empty.
+    """
+
+    def __init__(self, *problems: FieldProblem) -> None:
+        super().__init__("; ".join(f"{p.field}: {p.en}" for p in problems))
+        self.problems = problems
+
+
+class UnknownCase(OneWindowError):
+    """No case has this number."""
+
+    def __init__(self, no: str) -> None:
+        super().__init__(f"no case {no}")
+        self.no = no
+
+
+class CaseEnded(OneWindowError):
+    """The case is closed; nothing can be owed to it or done with it any more."""
+
+    def __init__(self, no: str, ending: str) -> None:
+        super().__init__(f"case {no} has ended: {ending}")
+        self.no, self.ending = no, ending
+
+
+class UnknownTask(OneWindowError):
+    """No task has this id."""
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(f"no task {task_id}")
+        self.task_id = task_id
+
+
+class NotYourTask(OneWindowError):
+    """The task is owed by somebody else (an agency completes only its own)."""
+
+    def __init__(self, task_id: str, owed_by: str, asked_by: str) -> None:
+        super().__init__(f"task {task_id} is owed by {owed_by}, not by {asked_by}")
+        self.task_id, self.owed_by, self.asked_by = task_id, owed_by, asked_by
+
+
+class TaskClosed(OneWindowError):
+    """The task was closed without an outcome and takes none any more."""
+
+    def __init__(self, task_id: str, closed_by: str, closed_at: str) -> None:
+        super().__init__(f"task {task_id} was closed at {closed_at} by {closed_by}")
+        self.task_id, self.closed_by, self.closed_at = task_id, closed_by, closed_at
+
+
+class OutcomeConflict(OneWindowError):
+    """The task already has another outcome; decisions are not overwritten."""
+
+    def __init__(self, task_id: str, decided_at: str) -> None:
+        super().__init__(f"task {task_id} already has another outcome, given at {decided_at}")
+        self.task_id, self.decided_at = task_id, decided_at
+
+
+class IdempotencyConflict(OneWindowError):
+    """The idempotency key was used before with another body."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"Idempotency-Key {key!r} was used with another body")
+        self.key = key
+
+
+class IllegalAction(OneWindowError):
+    """The transition table does not allow this action where the case stands."""
+
+    def __init__(self, action: str, stage: str) -> None:
+        super().__init__(f"{action} is not possible at stage {stage}")
+        self.action, self.stage = action, stage
+
+
+class EngineAway(OneWindowError):
+    """The process engine (or its worker) does not answer; ask again."""

@@ -1,0 +1,144 @@
+"""Outcomes: what an agency answers to a task, and whether the answer is complete (RB-4.5, RB-6)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from domain.connection import Code, TaskKind, Voltage, outcomes_of
+from domain.errors import FieldProblem, InputRefused
+from domain.policy import ItemOutcome
+from domain.route import Route
+
+Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Text = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]+$")]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class ItemAnswer(_Body):
+    """A department's decision on one permit item (RB-4.5)."""
+
+    item: Line
+    outcome: ItemOutcome
+    document_no: Line | None = None
+    note: Text | None = None
+
+
+class Outcome(_Body):
+    """The body of `PUT /tasks/{id}/outcome`.
+
+    Attributes:
+        code: one of the task's `outcomes`.
+        note: grounds, in words; required where the outcome ends or sends back something.
+        document_no: the agency's own number of the document that states the decision.
+        missing: `correction_needed` only: everything that is missing, at once (RB-3.5).
+        items: `permits` only: one answer per item asked.
+        route: `designed` (required) and `surveyed` (if there is an external line).
+        is_central_urban: `accepted` only, where the task asks for it (RB-7.4).
+    """
+
+    code: Code = Field(strict=False)
+    note: Text | None = None
+    document_no: Line | None = None
+    missing: list[Line] | None = Field(default=None, min_length=1, max_length=20)
+    items: list[ItemAnswer] | None = Field(default=None, min_length=1, max_length=50)
+    route: Route | None = None
+    is_central_urban: bool | None = None
+
+
+_ROUTE_CODES = frozenset({Code.DESIGNED, Code.SURVEYED})
+_ONLY_WITH: Mapping[str, frozenset[Code]] = {
+    "missing": frozenset({Code.CORRECTION_NEEDED}),
+    "items": frozenset({Code.ANSWERED}),
+    "route": _ROUTE_CODES,
+    "is_central_urban": frozenset({Code.ACCEPTED}),
+}
+
+
+def check_outcome(
+    outcome: Outcome,
+    *,
+    kind: TaskKind,
+    voltage: Voltage,
+    round_no: int,
+    asked_items: Collection[str],
+    asks_area: bool,
+) -> None:
+    """Refuse an outcome that this task cannot have, or that is not complete.
+
+    Args:
+        asked_items: names of the permit items the task carries; empty for other kinds.
+        asks_area: whether a person must say if the address is central urban (RB-7.4).
+
+    Raises:
+        InputRefused: names every field that is wrong.
+    """
+    turns = outcomes_of(kind, voltage, round_no)
+    if outcome.code not in turns:
+        possible = ", ".join(turns)
+        raise InputRefused(
+            FieldProblem(
+                "code",
+                f"a {kind} task cannot come out as {outcome.code}; possible: {possible}",
+                f"{kind} 任务不能以 {outcome.code} 办结；可选：{possible}",
+            )
+        )
+    problems = [
+        FieldProblem(need, f"required when the code is {outcome.code}",
+                     f"结果为 {outcome.code} 时必填")
+        for need in turns[outcome.code].needs
+        if getattr(outcome, need) is None
+    ]
+    problems += [
+        FieldProblem(name, f"does not belong to an outcome {outcome.code}",
+                     f"结果为 {outcome.code} 时不应填写")
+        for name, codes in _ONLY_WITH.items()
+        if getattr(outcome, name) is not None and outcome.code not in codes
+    ]
+    if asks_area and outcome.code is Code.ACCEPTED and outcome.is_central_urban is None:
+        problems.append(
+            FieldProblem(
+                "is_central_urban",
+                "say whether the address is in the central urban area: the area table does not",
+                "区域表未能确定该地址是否属于中心城区，请填写",
+            )
+        )
+    if outcome.items is not None and outcome.code is Code.ANSWERED:
+        problems += _item_problems(outcome.items, asked_items)
+    if problems:
+        raise InputRefused(*problems)
+
+
+def _item_problems(answers: list[ItemAnswer], asked: Collection[str]) -> list[FieldProblem]:
+    problems = []
+    seen: set[str] = set()
+    for position, answer in enumerate(answers):
+        field = f"items.{position}.item"
+        if answer.item not in asked:
+            problems.append(
+                FieldProblem(field, f"{answer.item} was not asked", f"未要求办理 {answer.item}")
+            )
+        elif answer.item in seen:
+            problems.append(
+                FieldProblem(field, f"{answer.item} is answered twice", f"{answer.item} 重复答复")
+            )
+        seen.add(answer.item)
+        if answer.outcome in ("refused", "not_accepted") and answer.note is None:
+            problems.append(
+                FieldProblem(
+                    f"items.{position}.note",
+                    "a refusal needs its grounds",
+                    "不予许可或不予受理须说明理由",
+                )
+            )
+    problems += [
+        FieldProblem("items", f"{item} is not answered", f"未答复 {item}")
+        for item in asked
+        if item not in seen
+    ]
+    return problems

@@ -1,0 +1,91 @@
+"""Settings: one frozen object, read from the environment once, by the composition roots.
+
+Every setting is an environment variable with the prefix `ONEWINDOW_`; `docs/operations.md` lists
+them (tested). Secrets come from nowhere else.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from domain.civil_clock import CivilClock
+
+
+class Settings(BaseSettings):
+    """What differs between a laptop, a city and a test.
+
+    Raises:
+        pydantic.ValidationError: a variable is missing or malformed; names it.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="ONEWINDOW_", frozen=True, extra="forbid")
+
+    database_url: str = Field(
+        "sqlite:///var/onewindow.db", description="The case file: sqlite:///… or postgresql://…"
+    )
+    engine_address: str = Field("127.0.0.1:7233", description="The Temporal engine, host:port")
+    engine_namespace: str = Field("default", description="Namespace in the engine")
+    task_queue: str = Field("onewindow", description="Queue that workers take tasks from")
+    policy: str = Field(
+        "zhanjiang-2020-516.1", description="Policy version that new cases are pinned to"
+    )
+    api_host: str = Field("127.0.0.1", description="Address the API listens on")
+    api_port: Annotated[int, Field(ge=1, le=65535)] = Field(
+        8000, description="Port the API listens on"
+    )
+    agency_keys: dict[str, SecretStr] = Field(
+        default_factory=dict, description="JSON object: each agency's key, at least 16 characters"
+    )
+    agency_bases: dict[str, str] = Field(
+        default_factory=dict,
+        description="JSON object: address of each agency's system; without one it uses its inbox",
+    )
+    body_limit_bytes: Annotated[int, Field(ge=1024)] = Field(
+        262_144, description="Largest request body the API takes"
+    )
+    engine_timeout_s: Annotated[float, Field(gt=0)] = Field(
+        2.0, description="How long the API waits for the engine before it answers without"
+    )
+    max_cached_workflows: Annotated[int, Field(ge=10)] = Field(
+        1000, description="Processes a worker keeps in memory; others are replayed when they move"
+    )
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    engine_origin: datetime | None = Field(
+        None, description="Training mode: engine instant at which civil time began"
+    )
+    civil_origin: datetime | None = Field(
+        None, description="Training mode: civil instant at which civil time began"
+    )
+    speed: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="Training mode: civil seconds per second"
+    )
+
+    @property
+    def clock(self) -> CivilClock:
+        """The civil clock that new cases are pinned to."""
+        return CivilClock(self.engine_origin, self.civil_origin, self.speed)
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        for agency, key in self.agency_keys.items():
+            if len(key.get_secret_value()) < 16:
+                raise ValueError(f"agency_keys: the key of {agency} is shorter than 16 characters")
+        keys = [key.get_secret_value() for key in self.agency_keys.values()]
+        if len(set(keys)) != len(keys):
+            raise ValueError("agency_keys: two agencies have the same key")
+        if missing := sorted(set(self.agency_bases) - set(self.agency_keys)):
+            raise ValueError(f"agency_bases: no key for {', '.join(missing)}")
+        _ = self.clock
+        return self
+
+    def key_of(self, agency: str) -> str:
+        """Return an agency's key.
+
+        Raises:
+            KeyError: no key is set for it.
+        """
+        return self.agency_keys[agency].get_secret_value()

@@ -1,0 +1,1 @@
+"""The case file: what was submitted, asked and decided, durable before it is processed."""

@@ -1,0 +1,484 @@
+"""The case file's writes: each is one transaction that changes rows and appends the event.
+
+Nothing here decides anything: rules are the domain's, callers pass what they found. Every write is
+safe to repeat, because processes are killed between a commit and its answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from domain import naming
+from domain.civil_clock import CivilClock
+from domain.errors import (
+    CaseEnded,
+    IdempotencyConflict,
+    OutcomeConflict,
+    TaskClosed,
+    UnknownCase,
+    UnknownTask,
+)
+from domain.working_time import civil_date
+from storage.chain import GENESIS, Link, canonical, digest
+from storage.database import writing
+from storage.records import NewTask, TaskRecord, clock_text
+from storage.tables import actions, applications, events, register, tasks
+
+SYSTEM = "onewindow"
+"""Who caused an event that nobody outside caused."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewCase:
+    """A submission, checked and ready to be put on file.
+
+    Attributes:
+        content: the application's body as sent (personal data; stays in the case file).
+        policy: id of the policy version the case is pinned to.
+        clock: the civil clock the case is pinned to.
+        stage: the link (环节) at which the case begins.
+        asks_area: whether a person must say if the address is central urban (RB-7.4).
+    """
+
+    content: Mapping[str, Any]
+    policy: str
+    prefix: str
+    clock: CivilClock
+    stage: str
+    asks_area: bool
+    submitted_by: str
+    submitted_at: datetime
+    idempotency_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What became of a submission; `is_new` is false when the same one came before (RB-3.7)."""
+
+    no: str
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """An outcome on file; `is_new` is false when the same one was given before."""
+
+    task: TaskRecord
+    is_new: bool
+
+
+class CaseFile:
+    """Writes to the case file. Reading is `storage.reading`."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+
+    async def close(self) -> None:
+        """Give back every connection."""
+        await self.engine.dispose()
+
+    # ------------------------------------------------------------------ intake
+
+    async def submit(self, new: NewCase) -> Submitted:
+        """Put a submission on file under its idempotency key and give it its number (RB-3.7).
+
+        Raises:
+            IdempotencyConflict: the key was used before, with another body.
+        """
+        content = canonical(new.content)
+        async with writing(self.engine) as db:
+            sequence, last_hash = await self._next_number(db)
+            earlier = await db.execute(
+                sa.select(applications.c.no, applications.c.content).where(
+                    applications.c.submitted_by == new.submitted_by,
+                    applications.c.idempotency_key == new.idempotency_key,
+                )
+            )
+            if (row := earlier.first()) is not None:
+                if row.content != content:
+                    raise IdempotencyConflict(new.idempotency_key)
+                return Submitted(row.no, is_new=False)
+            no = naming.case_no(new.prefix, civil_date(new.submitted_at).year, sequence)
+            first = Link(
+                case_no=no,
+                seq=1,
+                at=new.submitted_at,
+                kind="submitted",
+                by=new.submitted_by,
+                task_id=None,
+                once=None,
+                body=canonical(
+                    {
+                        "channel": new.content["channel"],
+                        "content_sha256": digest(content),
+                        "policy": new.policy,
+                    }
+                ),
+                prev_hash=last_hash,
+            )
+            await db.execute(
+                applications.insert().values(
+                    no=no,
+                    sequence=sequence,
+                    policy=new.policy,
+                    clock=clock_text(new.clock),
+                    channel=new.content["channel"],
+                    voltage=new.content["voltage"],
+                    supply=new.content["supply"],
+                    district=new.content["site"]["district"],
+                    applicant_name=new.content["applicant"]["name"],
+                    address=new.content["site"]["address"],
+                    content=content,
+                    submitted_by=new.submitted_by,
+                    submitted_at=new.submitted_at,
+                    idempotency_key=new.idempotency_key,
+                    stage=new.stage,
+                    state="open",
+                    asks_area=new.asks_area,
+                    process_started=False,
+                    head_seq=1,
+                    head_hash=first.hash,
+                )
+            )
+            await db.execute(events.insert().values(_columns(first)))
+            await db.execute(
+                register.update().values(last_sequence=sequence, last_hash=first.hash)
+            )
+        return Submitted(no, is_new=True)
+
+    async def _next_number(self, db: AsyncConnection) -> tuple[int, str]:
+        # Taking the register's row serialises intake: a number is given once, and the same key
+        # sent twice at the same moment is seen by whoever comes second.
+        insert = (sqlite if db.dialect.name == "sqlite" else postgresql).insert
+        await db.execute(
+            insert(register)
+            .values(id=1, last_sequence=0, last_hash=GENESIS)
+            .on_conflict_do_nothing()
+        )
+        row = (await db.execute(sa.select(register).with_for_update())).one()
+        return row.last_sequence + 1, row.last_hash
+
+    async def processes_started(self, numbers: Sequence[str]) -> None:
+        """Note that these cases have a process; bookkeeping of delivery, not part of the record."""
+        async with writing(self.engine) as db:
+            await db.execute(
+                applications.update()
+                .where(applications.c.no.in_(numbers))
+                .values(process_started=True)
+            )
+
+    # ------------------------------------------------------------------ tasks
+
+    async def open_task(self, new: NewTask) -> TaskRecord:
+        """Put a task on file as owed, unless it is already; return it as it stands.
+
+        Raises:
+            UnknownCase: there is no such case.
+            CaseEnded: the case is closed; nothing can be owed to it.
+        """
+        no, task_id = new.name.case_no, str(new.name)
+        async with writing(self.engine) as db:
+            row = (await db.execute(_case_with_task(no, task_id))).first()
+            if row is None:
+                raise UnknownCase(no)
+            if row.id is not None:
+                return TaskRecord.of(row)
+            if row.case_state != "open":
+                raise CaseEnded(no, row.case_ending)
+            values = new.columns()
+            await db.execute(tasks.insert().values(values))
+            await self._append(
+                db,
+                _Head.of(row),
+                at=new.opened_at,
+                kind="task_opened",
+                by=SYSTEM,
+                task_id=task_id,
+                body={
+                    "owed_by": new.owed_by,
+                    "due_on": new.due_on and new.due_on.isoformat(),
+                    "is_provisional": new.is_provisional,
+                    "calendar": new.calendar_version,
+                },
+                stage=new.link,
+                reached=new.name.kind,
+            )
+            return TaskRecord.opened(values, row)
+
+    async def decide(
+        self, task_id: str, outcome: Mapping[str, Any], *, by: str, at: datetime
+    ) -> Decided:
+        """Put an outcome on file, once per task (RB-4.5: a late one is taken, and marked late).
+
+        Args:
+            outcome: the body as received, checked by the domain.
+            by: the agency that decided.
+            at: civil instant of receipt.
+
+        Raises:
+            UnknownTask: there is no such task.
+            OutcomeConflict: the task already has another outcome.
+            TaskClosed: the task was closed without one.
+        """
+        body = canonical(outcome)
+        async with writing(self.engine) as db:
+            row = (await db.execute(_task_with_case(task_id))).first()
+            if row is None:
+                raise UnknownTask(task_id)
+            if row.state == "closed":
+                raise TaskClosed(task_id, row.closed_by, row.done_at.isoformat())
+            if row.state == "done":
+                if row.outcome != body:
+                    raise OutcomeConflict(task_id, row.done_at.isoformat())
+                return Decided(TaskRecord.of(row), is_new=False)
+            changes = {
+                "state": "done",
+                "outcome": body,
+                "done_at": at,
+                "is_late": row.due_on is not None and civil_date(at) > row.due_on,
+                "decided_by": by,
+                "push_problem": None,
+            }
+            await db.execute(tasks.update().where(tasks.c.id == task_id).values(changes))
+            await self._append(
+                db,
+                _Head.of(row),
+                at=at,
+                kind="task_decided",
+                by=by,
+                task_id=task_id,
+                body={
+                    "code": outcome["code"],
+                    "is_late": changes["is_late"],
+                    "outcome_sha256": digest(body),
+                },
+                **({"route": canonical(outcome["route"])} if outcome.get("route") else {}),
+            )
+            return Decided(TaskRecord.of(row, changes), is_new=True)
+
+    async def outcomes_delivered(self, task_ids: Sequence[str]) -> None:
+        """Note that the process has these outcomes; bookkeeping, not part of the record."""
+        async with writing(self.engine) as db:
+            await db.execute(
+                tasks.update().where(tasks.c.id.in_(task_ids)).values(delivered=True)
+            )
+
+    async def push_refused(self, task_id: str, problem: str, *, at: datetime) -> None:
+        """Note that an agency's system refuses a task, so that a person looks at it (RB-12.1).
+
+        The same problem again is not noted again.
+        """
+        async with writing(self.engine) as db:
+            row = (await db.execute(_task_with_case(task_id))).one()
+            if row.state != "open" or row.push_problem == problem:
+                return
+            await db.execute(
+                tasks.update().where(tasks.c.id == task_id).values(push_problem=problem)
+            )
+            await self._append(
+                db,
+                _Head.of(row),
+                at=at,
+                kind="push_refused",
+                by=row.owed_by,
+                task_id=task_id,
+                body={"problem": problem},
+            )
+
+    # ------------------------------------------------------------------ the case
+
+    async def accept(self, no: str, *, at: datetime, investment: Mapping[str, Any]) -> None:
+        """Note acceptance and who invests (RB-7.3). Repeating it changes nothing."""
+        async with writing(self.engine) as db:
+            row = await _case(db, no)
+            if row.accepted_at is not None:
+                return
+            await self._append(
+                db,
+                _Head.of(row),
+                at=at,
+                kind="accepted",
+                by=SYSTEM,
+                body={"investment": investment["decision"]},
+                accepted_at=at,
+                investment=canonical(investment),
+            )
+
+    async def note(
+        self, no: str, kind: str, body: Mapping[str, Any], *, at: datetime, once: str
+    ) -> None:
+        """Append an event that changes no row, at most once per `once` in this case."""
+        async with writing(self.engine) as db:
+            row = await _case(db, no)
+            found = await db.execute(
+                sa.select(events.c.seq).where(events.c.case_no == no, events.c.once == once)
+            )
+            if found.first() is None:
+                await self._append(
+                    db, _Head.of(row), at=at, kind=kind, by=SYSTEM, body=body, once=once
+                )
+
+    async def ask_action(
+        self, action_id: str, no: str, action: str, reason: str, *, by: str, at: datetime
+    ) -> None:
+        """Keep what somebody asked for, before the process is told. Safe to repeat.
+
+        Raises:
+            UnknownCase: there is no such case.
+            IdempotencyConflict: the id stands for something else.
+        """
+        async with writing(self.engine) as db:
+            await _case(db, no)
+            found = await db.execute(sa.select(actions).where(actions.c.id == action_id))
+            if (row := found.first()) is not None:
+                if (row.case_no, row.action, row.reason, row.by) != (no, action, reason, by):
+                    raise IdempotencyConflict(action_id)
+                return
+            await db.execute(
+                actions.insert().values(
+                    id=action_id, case_no=no, action=action, reason=reason, by=by, asked_at=at
+                )
+            )
+
+    async def end(self, no: str, ending: str, *, at: datetime, action_id: str | None) -> None:
+        """Close the case under the name of its ending, and every task still open with it.
+
+        Repeating it changes nothing.
+
+        Args:
+            action_id: the action that ended it; None when the story ended by itself.
+        """
+        async with writing(self.engine) as db:
+            row = await _case(db, no)
+            if row.case_state == "ended":
+                return
+            still_open = sa.and_(tasks.c.case_no == no, tasks.c.state == "open")
+            left = (await db.scalars(sa.select(tasks.c.id).where(still_open))).all()
+            if left:
+                await db.execute(
+                    tasks.update()
+                    .where(still_open)
+                    .values(state="closed", closed_by=ending, done_at=at)
+                )
+            by, body = SYSTEM, {"ending": ending, "closed_tasks": sorted(left)}
+            if action_id is not None:
+                action = (
+                    await db.execute(sa.select(actions).where(actions.c.id == action_id))
+                ).one()
+                by, body = action.by, {**body, "action": action_id}
+                await db.execute(
+                    actions.update().where(actions.c.id == action_id).values(taken_at=at)
+                )
+            await self._append(
+                db,
+                _Head.of(row),
+                at=at,
+                kind="ended",
+                by=by,
+                body=body,
+                state="ended",
+                ending=ending,
+                ended_at=at,
+            )
+
+    async def _append(
+        self,
+        db: AsyncConnection,
+        head: _Head,
+        *,
+        at: datetime,
+        kind: str,
+        by: str,
+        body: Mapping[str, Any],
+        task_id: str | None = None,
+        once: str | None = None,
+        **case_columns: object,
+    ) -> None:
+        """Append an event to the case's chain and move its head, with other columns if given."""
+        link = Link(
+            case_no=head.no,
+            seq=head.seq + 1,
+            at=at,
+            kind=kind,
+            by=by,
+            task_id=task_id,
+            once=once,
+            body=canonical(body),
+            prev_hash=head.hash,
+        )
+        await db.execute(events.insert().values(_columns(link)))
+        await db.execute(
+            applications.update()
+            .where(applications.c.no == head.no)
+            .values(head_seq=link.seq, head_hash=link.hash, **case_columns)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """Where a case's chain ends."""
+
+    no: str
+    seq: int
+    hash: str
+
+    @classmethod
+    def of(cls, row: sa.Row[Any]) -> _Head:
+        return cls(row.no, row.head_seq, row.head_hash)
+
+
+def _columns(link: Link) -> dict[str, object]:
+    return {**{f.name: getattr(link, f.name) for f in fields(link)}, "hash": link.hash}
+
+
+_CASE_COLUMNS = (
+    applications.c.no,
+    applications.c.head_seq,
+    applications.c.head_hash,
+    applications.c.state.label("case_state"),
+    applications.c.ending.label("case_ending"),
+    applications.c.accepted_at,
+    applications.c.voltage,
+    applications.c.policy,
+    applications.c.clock,
+    applications.c.content,
+    applications.c.route,
+    applications.c.asks_area.label("case_asks_area"),
+)
+
+
+def _case_with_task(no: str, task_id: str) -> sa.Select[Any]:
+    """Lock a case; the task's columns are null if there is no such task."""
+    both = applications.outerjoin(
+        tasks, sa.and_(tasks.c.case_no == applications.c.no, tasks.c.id == task_id)
+    )
+    return (
+        sa.select(*_CASE_COLUMNS, *tasks.c)
+        .select_from(both)
+        .where(applications.c.no == no)
+        .with_for_update(of=applications)
+    )
+
+
+def _task_with_case(task_id: str) -> sa.Select[Any]:
+    return (
+        sa.select(*_CASE_COLUMNS, *tasks.c)
+        .select_from(tasks.join(applications))
+        .where(tasks.c.id == task_id)
+        .with_for_update(of=applications)
+    )
+
+
+async def _case(db: AsyncConnection, no: str) -> sa.Row[Any]:
+    statement = sa.select(*_CASE_COLUMNS).where(applications.c.no == no).with_for_update()
+    row = (await db.execute(statement)).first()
+    if row is None:
+        raise UnknownCase(no)
+    return row

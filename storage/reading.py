@@ -1,0 +1,320 @@
+"""Reading the case file. Lists page by cursor: the last key seen, opaque to whoever asked."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Generic, Self, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from domain.civil_clock import CivilClock
+from domain.errors import FieldProblem, InputRefused, UnknownCase, UnknownTask
+from storage.chain import GENESIS, Break, Link, digest, first_break
+from storage.records import TaskRecord, clock_of, parsed
+from storage.tables import actions, applications, events, register, tasks
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRecord:
+    """A case as it stands on file. `content` holds personal data."""
+
+    no: str
+    sequence: int
+    policy: str
+    clock: CivilClock
+    channel: str
+    voltage: str
+    supply: str
+    district: str
+    applicant_name: str
+    address: str
+    content: Mapping[str, Any]
+    submitted_by: str
+    submitted_at: datetime
+    stage: str
+    reached: str | None
+    state: str
+    ending: str | None
+    accepted_at: datetime | None
+    ended_at: datetime | None
+    investment: Mapping[str, Any] | None
+    process_started: bool
+
+    @classmethod
+    def of(cls, row: sa.Row[Any]) -> Self:
+        """Read a row of `applications`."""
+        values = {f.name: row._mapping[f.name] for f in fields(cls)}
+        for name in ("content", "investment"):
+            values[name] = parsed(values[name])
+        values["clock"] = clock_of(values["clock"])
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFilter:
+    """Which cases a list shows; None leaves a field open. `q` looks in number, name, address."""
+
+    stage: str | None = None
+    state: str | None = None
+    district: str | None = None
+    channel: str | None = None
+    q: str | None = None
+    submitted_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list; `next_cursor` is None on the last."""
+
+    items: tuple[T, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """One event of a case's record."""
+
+    seq: int
+    at: datetime
+    kind: str
+    by: str
+    task_id: str | None
+    body: Mapping[str, Any]
+    hash: str
+
+
+class Reading:
+    """Questions to the case file; changes nothing."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+
+    async def is_reachable(self) -> bool:
+        """Whether the database answers and has its tables."""
+        try:
+            await self._rows(sa.select(register.c.id).limit(1))
+        except sa.exc.SQLAlchemyError:
+            return False
+        return True
+
+    async def case(self, no: str) -> CaseRecord:
+        """Return a case.
+
+        Raises:
+            UnknownCase: there is no such case.
+        """
+        rows = await self._rows(sa.select(applications).where(applications.c.no == no))
+        if not rows:
+            raise UnknownCase(no)
+        return CaseRecord.of(rows[0])
+
+    async def cases(
+        self, wanted: CaseFilter, *, limit: int, cursor: str | None
+    ) -> Page[CaseRecord]:
+        """Return cases, newest first.
+
+        Raises:
+            InputRefused: the cursor is not one that was given out.
+        """
+        statement = sa.select(applications).order_by(applications.c.sequence.desc())
+        for name in ("stage", "state", "district", "channel", "submitted_by"):
+            if (value := getattr(wanted, name)) is not None:
+                statement = statement.where(applications.c[name] == value)
+        if wanted.q is not None:
+            statement = statement.where(
+                sa.or_(
+                    applications.c.no == wanted.q.strip(),
+                    applications.c.applicant_name.contains(wanted.q.strip(), autoescape=True),
+                    applications.c.address.contains(wanted.q.strip(), autoescape=True),
+                )
+            )
+        if cursor is not None:
+            (last,) = _cursor_parts(cursor, 1)
+            if not last.isdecimal():
+                raise _bad_cursor()
+            statement = statement.where(applications.c.sequence < int(last))
+        rows = await self._rows(statement.limit(limit + 1))
+        shown = tuple(CaseRecord.of(row) for row in rows[:limit])
+        return Page(shown, _cursor(shown[-1].sequence) if len(rows) > limit else None)
+
+    async def events(self, no: str) -> tuple[EventRecord, ...]:
+        """Return everything that happened to a case, in order; empty if there is no such case."""
+        rows = await self._rows(
+            sa.select(events).where(events.c.case_no == no).order_by(events.c.seq)
+        )
+        return tuple(
+            EventRecord(r.seq, r.at, r.kind, r.by, r.task_id, parsed(r.body), r.hash) for r in rows
+        )
+
+    async def task(self, task_id: str) -> TaskRecord:
+        """Return a task.
+
+        Raises:
+            UnknownTask: there is no such task.
+        """
+        rows = await self._rows(_TASKS.where(tasks.c.id == task_id))
+        if not rows:
+            raise UnknownTask(task_id)
+        return TaskRecord.of(rows[0])
+
+    async def tasks_of(self, no: str) -> tuple[TaskRecord, ...]:
+        """Return the tasks of a case in the order they were opened."""
+        rows = await self._rows(
+            _TASKS.where(tasks.c.case_no == no).order_by(tasks.c.opened_at, tasks.c.id)
+        )
+        return tuple(TaskRecord.of(row) for row in rows)
+
+    async def tasks(
+        self, *, owed_by: str | None, state: str | None, limit: int, cursor: str | None
+    ) -> Page[TaskRecord]:
+        """Return tasks in the order they were opened.
+
+        Raises:
+            InputRefused: the cursor is not one that was given out.
+        """
+        statement = _TASKS.order_by(tasks.c.opened_at, tasks.c.id)
+        if owed_by is not None:
+            statement = statement.where(tasks.c.owed_by == owed_by)
+        if state is not None:
+            statement = statement.where(tasks.c.state == state)
+        if cursor is not None:
+            at, last_id = _cursor_parts(cursor, 2)
+            try:
+                opened_at = datetime.fromisoformat(at)
+            except ValueError:
+                raise _bad_cursor() from None
+            if opened_at.tzinfo is None:
+                raise _bad_cursor()
+            statement = statement.where(
+                sa.tuple_(tasks.c.opened_at, tasks.c.id)
+                > sa.tuple_(sa.literal(opened_at, tasks.c.opened_at.type), sa.literal(last_id))
+            )
+        rows = await self._rows(statement.limit(limit + 1))
+        shown = tuple(TaskRecord.of(row) for row in rows[:limit])
+        last = shown[-1] if len(rows) > limit else None
+        return Page(shown, last and _cursor(last.opened_at.isoformat(), last.id))
+
+    async def unstarted(self, limit: int = 200) -> tuple[CaseRecord, ...]:
+        """Return cases whose process is not known to have been started, oldest first."""
+        statement = (
+            sa.select(applications)
+            .where(applications.c.process_started.is_(False))
+            .order_by(applications.c.no)
+        )
+        return tuple(CaseRecord.of(row) for row in await self._rows(statement.limit(limit)))
+
+    async def undelivered(self, limit: int = 200) -> tuple[TaskRecord, ...]:
+        """Return decided tasks whose outcome is not known to have reached the process."""
+        statement = _TASKS.where(tasks.c.state == "done", tasks.c.delivered.is_(False))
+        return tuple(TaskRecord.of(row) for row in await self._rows(statement.limit(limit)))
+
+    async def is_action_taken(self, action_id: str) -> bool:
+        """Whether an action that was asked for has taken effect."""
+        rows = await self._rows(sa.select(actions.c.taken_at).where(actions.c.id == action_id))
+        return bool(rows and rows[0].taken_at is not None)
+
+    async def first_break(self) -> tuple[int, Break | None]:
+        """Check every chain; return how many cases were checked and the first broken link.
+
+        The whole file is read in one transaction, case by case in the order of the register.
+        """
+        async with self.engine.connect() as db:
+            last = (await db.execute(sa.select(register))).first()
+            previous_hash, count = GENESIS, 0
+            numbers = await db.stream_scalars(
+                sa.select(applications.c.no).order_by(applications.c.sequence)
+            )
+            async for no in numbers:
+                count += 1
+                found, previous_hash = await _break_of_case(db, no, count, previous_hash)
+                if found is not None:
+                    return count, found
+        expected = (last.last_sequence, last.last_hash) if last else (0, GENESIS)
+        if (count, previous_hash) != expected:
+            return count, Break(None, None, "the register knows of cases that are missing")
+        return count, None
+
+    async def _rows(self, statement: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+        async with self.engine.connect() as db:
+            return (await db.execute(statement)).all()
+
+
+_TASKS = sa.select(
+    *tasks.c,
+    applications.c.policy,
+    applications.c.clock,
+    applications.c.content,
+    applications.c.route,
+    applications.c.asks_area.label("case_asks_area"),
+).select_from(tasks.join(applications))
+
+
+async def _break_of_case(
+    db: AsyncConnection, no: str, sequence: int, start: str
+) -> tuple[Break | None, str]:
+    case = (await db.execute(sa.select(applications).where(applications.c.no == no))).one()
+    rows = (
+        await db.execute(sa.select(events).where(events.c.case_no == no).order_by(events.c.seq))
+    ).all()
+    first_hash = rows[0].hash if rows else GENESIS
+    if case.sequence != sequence:
+        return Break(None, None, f"the case with sequence {sequence} is missing"), first_hash
+    names = [f.name for f in fields(Link)]
+    links = [(Link(**{name: row._mapping[name] for name in names}), row.hash) for row in rows]
+    found = first_break(links, start=start, head_seq=case.head_seq, head_hash=case.head_hash)
+    if found is None and parsed(rows[0].body)["content_sha256"] != digest(case.content):
+        found = Break(no, 1, "the application's content was changed after it was submitted")
+    if found is None:
+        found = await _changed_outcome(db, no, rows)
+    return found, first_hash
+
+
+async def _changed_outcome(
+    db: AsyncConnection, no: str, rows: Sequence[sa.Row[Any]]
+) -> Break | None:
+    on_file = dict(
+        (await db.execute(sa.select(tasks.c.id, tasks.c.outcome).where(tasks.c.case_no == no)))
+        .tuples()
+        .all()
+    )
+    decided: set[str] = set()
+    for row in rows:
+        if row.kind == "task_decided":
+            decided.add(row.task_id)
+            outcome = on_file.get(row.task_id)
+            if outcome is None or digest(outcome) != parsed(row.body)["outcome_sha256"]:
+                return Break(no, row.seq, f"the outcome of {row.task_id} was changed")
+    for task_id, outcome in sorted(on_file.items()):
+        if outcome is not None and task_id not in decided:
+            return Break(no, None, f"the outcome of {task_id} has no event")
+    return None
+
+
+def _cursor(*parts: object) -> str:
+    return base64.urlsafe_b64encode("|".join(map(str, parts)).encode()).decode()
+
+
+def _cursor_parts(cursor: str, count: int) -> list[str]:
+    try:
+        parts = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().split("|")
+    except ValueError:
+        raise _bad_cursor() from None
+    if len(parts) != count or "\x00" in cursor:
+        raise _bad_cursor()
+    return parts
+
+
+def _bad_cursor() -> InputRefused:
+    return InputRefused(
+        FieldProblem(
+            "cursor",
+            "not a cursor of this list; leave it out to begin at the first page",
+            "游标无效，请不带游标从第一页开始",
+        )
+    )

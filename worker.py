@@ -1,0 +1,99 @@
+"""Composition root of the worker: connects, registers, runs until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from datetime import UTC, datetime
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.agencies import Agencies
+from activities.casefile import CaseFileActivities
+from activities.owe import Owing
+from settings import Settings
+from storage.casefile import CaseFile
+from storage.database import open_engine
+from workflows.registry import WORKFLOWS
+
+# The domain is pure and messages are data: sharing them between cases is safe and keeps a cached
+# process small. The workflow modules themselves are loaded anew for each case by the sandbox.
+PASSED_THROUGH = ("domain", "activities", "policy", "storage", "pydantic", "sqlalchemy", "orjson")
+
+
+def build_worker(
+    client: Client, settings: Settings, casefile: CaseFile, agencies: Agencies
+) -> Worker:
+    """Put a worker together; it takes tasks once it is run."""
+    owing = Owing(casefile, agencies, now=lambda: datetime.now(UTC))
+    steps = CaseFileActivities(casefile)
+    return Worker(
+        client,
+        task_queue=settings.task_queue,
+        workflows=WORKFLOWS,
+        activities=[
+            owing.owe,
+            steps.accept_case,
+            steps.list_permits,
+            steps.conclude_bundle,
+            steps.end_case,
+        ],
+        workflow_runner=SandboxedWorkflowRunner(
+            restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+        ),
+        max_cached_workflows=settings.max_cached_workflows,
+        max_concurrent_activities=200,
+    )
+
+
+async def connected(settings: Settings) -> Client:
+    """Connect to the engine, waiting for it as long as it takes: it may start after us."""
+    while True:
+        try:
+            return await Client.connect(
+                settings.engine_address, namespace=settings.engine_namespace
+            )
+        except RuntimeError as problem:
+            print(f"worker: engine not reachable yet: {problem}", file=sys.stderr, flush=True)
+            await asyncio.sleep(0.5)
+
+
+async def run(settings: Settings) -> None:
+    """Run the worker until SIGINT or SIGTERM; tasks under way are finished first."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    casefile = CaseFile(open_engine(settings.database_url))
+    agencies = Agencies(
+        settings.agency_bases, {agency: settings.key_of(agency) for agency in settings.agency_keys}
+    )
+    connecting = asyncio.create_task(connected(settings))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([connecting, stopping], return_when=asyncio.FIRST_COMPLETED)
+    if connecting.done():
+        worker = build_worker(connecting.result(), settings, casefile, agencies)
+        async with worker:
+            print("worker: ready", flush=True)
+            await stopping
+    connecting.cancel()
+    await agencies.close()
+    await casefile.close()
+
+
+def main() -> None:
+    """Entry of the process."""
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(run(Settings()))
+    # The engine's client can crash an interpreter that exits after using it; nothing is left to do.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The processes: each reads as the story it tells."""

@@ -1,0 +1,200 @@
+"""The application for a connection (用电申请), from the window to a live meter (RB-6)."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import count
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+from workflows.owing import on_file, owe
+
+with workflow.unsafe.imports_passed_through():
+    from activities.casefile import CaseFileActivities
+    from activities.messages import Answer, Bundle, BundleResult, CaseRef, Closing, Withdrawal
+    from domain.connection import (
+        STORY,
+        Action,
+        Code,
+        Ending,
+        TaskKind,
+        Voltage,
+        check_action,
+    )
+    from domain.errors import IllegalAction
+    from domain.naming import bundle_id
+    from workflows.approval_bundle import ApprovalBundle
+
+
+class _StoryEnds(Exception):
+    """A step reached an ending; what is left of the story is not told."""
+
+    def __init__(self, ending: Ending) -> None:
+        super().__init__(ending)
+        self.ending = ending
+
+
+@workflow.defn
+class Application:
+    """One application's process; its id is the case number."""
+
+    @workflow.init
+    def __init__(self, case: CaseRef) -> None:
+        self._case = case
+        self._reached: TaskKind | None = None
+        self._withdrawal: Withdrawal | None = None
+        self._is_over = False
+        self._is_closed = False
+
+    @workflow.run
+    async def run(self, case: CaseRef) -> Closing:
+        story = asyncio.create_task(self._story())
+        await workflow.wait_condition(lambda: story.done() or self._withdrawal is not None)
+        if not story.done():
+            story.cancel()
+            await workflow.wait([story])
+            return await self._closed(Ending.WITHDRAWN)
+        return await self._closed(story.result())
+
+    async def _story(self) -> Ending:
+        try:
+            match self._case.voltage:
+                case Voltage.LOW:
+                    return await self._connected_at_low_voltage()
+                case Voltage.HIGH:
+                    return await self._connected_at_high_voltage()
+        except _StoryEnds as at:
+            return at.ending
+
+    async def _connected_at_high_voltage(self) -> Ending:
+        await self._papers_checked()
+        await self._supply_plan_agreed()
+        await asyncio.gather(self._external_line_built(), self._customer_works_done())
+        await self._inspected_until_passed()
+        await self._contract_signed()
+        return await self._energised()
+
+    async def _connected_at_low_voltage(self) -> Ending:
+        await self._papers_checked()
+        await self._surveyed()
+        await self._line_filed()
+        await self._line_built()
+        await self._contract_signed()
+        return await self._energised()
+
+    # ------------------------------------------------------------------ steps of both stories
+
+    async def _papers_checked(self) -> None:
+        answer = await self._answered(TaskKind.CHECK_PAPERS)
+        if answer.code is Code.CORRECTION_NEEDED:
+            # RB-3.5: one notice names everything missing; after it, accept or decline.
+            await self._answered(TaskKind.CORRECT_PAPERS)
+            answer = await self._answered(TaskKind.CHECK_PAPERS, round_no=2)
+        await on_file(CaseFileActivities.accept_case, self._case.policy, self._case.no, answer)
+
+    async def _line_built(self) -> None:
+        await self._answered(TaskKind.BUILD_LINE)
+
+    async def _contract_signed(self) -> None:
+        await self._answered(TaskKind.SIGN_CONTRACT)
+
+    async def _energised(self) -> Ending:
+        await self._answered(TaskKind.ENERGISE)
+        return Ending.CONNECTED
+
+    # ------------------------------------------------------------------ low voltage
+
+    async def _surveyed(self) -> None:
+        await self._answered(TaskKind.SURVEY)
+
+    async def _line_filed(self) -> None:
+        # RB-4.3: filing (备案) instead of approval.
+        await self._answered(TaskKind.FILING)
+
+    # ------------------------------------------------------------------ high voltage
+
+    async def _supply_plan_agreed(self) -> None:
+        for round_no in count(1):
+            await self._answered(TaskKind.SUPPLY_PLAN, round_no=round_no)
+            reply = await self._answered(TaskKind.CONFIRM_PLAN, round_no=round_no)
+            if reply.code is Code.AGREED:
+                return
+
+    async def _external_line_built(self) -> None:
+        await self._line_permitted()
+        await self._line_built()
+
+    async def _line_permitted(self) -> None:
+        """Design a route and have it permitted; revise it as long as a department refuses."""
+        for round_no in count(1):
+            designed = await self._answered(TaskKind.LINE_DESIGN, round_no=round_no)
+            asks = await on_file(
+                CaseFileActivities.list_permits,
+                self._case.policy,
+                self._case.no,
+                round_no,
+                designed,
+            )
+            result = await self._approved_in_parallel(Bundle(self._case, round_no, tuple(asks)))
+            if result.may_build:
+                return
+
+    async def _approved_in_parallel(self, bundle: Bundle) -> BundleResult:
+        self._reached = TaskKind.PERMITS
+        return await workflow.execute_child_workflow(
+            ApprovalBundle.run,
+            bundle,
+            id=bundle_id(self._case.no, bundle.round),
+            parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
+            cancellation_type=workflow.ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+        )
+
+    async def _customer_works_done(self) -> None:
+        await self._answered(TaskKind.CUSTOMER_WORKS)
+
+    async def _inspected_until_passed(self) -> None:
+        for round_no in count(1):
+            inspected = await self._answered(TaskKind.INSPECTION, round_no=round_no)
+            if inspected.code is Code.PASSED:
+                return
+            # RB-6.2: rectification is on the customer's time.
+            await self._answered(TaskKind.RECTIFICATION, round_no=round_no)
+
+    # ------------------------------------------------------------------ waiting, ending
+
+    async def _answered(self, kind: TaskKind, *, round_no: int = 1) -> Answer:
+        """Owe a task; return its answer, unless that answer is where the story ends."""
+        self._reached = kind
+        answer = await owe(self._case, kind, round_no=round_no)
+        match STORY[self._case.voltage][kind][answer.code].then:
+            case Ending.CONNECTED:
+                return answer
+            case Ending() as ending:
+                raise _StoryEnds(ending)
+            case _:
+                return answer
+
+    async def _closed(self, ending: Ending) -> Closing:
+        self._is_over = True
+        ended_at = self._case.clock.civil(workflow.now())
+        action_id = self._withdrawal.action_id if self._withdrawal else None
+        await on_file(CaseFileActivities.end_case, self._case.no, ending, ended_at, action_id)
+        self._is_closed = True
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return Closing(ending, ended_at)
+
+    @workflow.update
+    async def withdraw(self, withdrawal: Withdrawal) -> None:
+        """Withdraw the application; answered once the case file says so."""
+        self._withdrawal = withdrawal
+        await workflow.wait_condition(lambda: self._is_closed)
+
+    @withdraw.validator
+    def _may_withdraw(self, withdrawal: Withdrawal) -> None:
+        if self._is_over or self._withdrawal is not None:
+            raise ApplicationError("the case is ending", type="IllegalAction")
+        try:
+            check_action(Action.WITHDRAW, self._reached)
+        except IllegalAction as illegal:
+            raise ApplicationError(str(illegal), type="IllegalAction") from None

@@ -1,0 +1,51 @@
+"""The parallel approval of an external line (并联审批): every department at once (RB-4.1)."""
+
+from __future__ import annotations
+
+import asyncio
+
+from temporalio import workflow
+
+from workflows.owing import on_file, owe
+
+with workflow.unsafe.imports_passed_through():
+    from activities.casefile import CaseFileActivities
+    from activities.messages import Bundle, BundleResult
+    from domain.connection import TaskKind
+
+
+@workflow.defn
+class ApprovalBundle:
+    """One route's permits; its id is the case number with the round."""
+
+    @workflow.run
+    async def run(self, bundle: Bundle) -> BundleResult:
+        try:
+            await self._every_department_answered(bundle)
+        except asyncio.CancelledError:
+            return BundleResult(WITHDRAWN, may_build=False)
+        return await on_file(
+            CaseFileActivities.conclude_bundle,
+            bundle.case.policy,
+            bundle.case.no,
+            bundle.round,
+            bundle.case.clock.civil(workflow.now()),
+        )
+
+    async def _every_department_answered(self, bundle: Bundle) -> None:
+        # No department waits for another (不互为前置); one refusal cancels nobody (RB-4.7).
+        await asyncio.gather(
+            *(
+                owe(
+                    bundle.case,
+                    TaskKind.PERMITS,
+                    round_no=bundle.round,
+                    department=ask.department,
+                    items=ask.items,
+                )
+                for ask in bundle.asks
+            )
+        )
+
+
+WITHDRAWN = "withdrawn"

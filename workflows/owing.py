@@ -1,0 +1,89 @@
+"""How a process waits: it owes a task, and goes on when the task is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+with workflow.unsafe.imports_passed_through():
+    from activities.messages import Answer, AskedItem, CaseRef, OwedTask
+    from activities.owe import Owing
+    from domain.connection import TaskKind
+    from domain.naming import TaskName
+
+T = TypeVar("T")
+
+# Far beyond any case: without it the time-skipping test server may jump ten years, with it nothing
+# ever ends by time-out. Silence is never an outcome (RB-4.5).
+BEYOND_ANY_CASE = timedelta(days=3650)
+
+# An attempt needs real seconds for real HTTP, however fast civil time runs in training.
+SHORTEST_ATTEMPT = timedelta(seconds=3)
+
+# A local activity is one short transaction. It is retried for ever, because a database that is
+# away comes back, and nothing else could go on with the case meanwhile.
+CASE_FILE_TIMEOUT = timedelta(seconds=30)
+CASE_FILE_RETRY = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=20)
+)
+
+
+async def owe(
+    case: CaseRef,
+    kind: TaskKind,
+    *,
+    round_no: int = 1,
+    department: str | None = None,
+    items: tuple[AskedItem, ...] = (),
+) -> Answer:
+    """Owe a task and return its answer; however long it takes, nothing else is waited for."""
+    patience = case.patience(kind)
+    name = TaskName(case.no, kind, round_no, department)
+    return await workflow.execute_activity_method(
+        Owing.owe,
+        OwedTask(
+            no=case.no,
+            voltage=case.voltage,
+            policy=case.policy,
+            clock=case.clock,
+            kind=kind,
+            round=round_no,
+            opened_at=case.clock.civil(workflow.now()),
+            department=department,
+            items=items,
+        ),
+        activity_id=str(name),
+        start_to_close_timeout=_lasting(case, patience.answer_within),
+        schedule_to_close_timeout=BEYOND_ANY_CASE,
+        # Each attempt looks into the case file and pushes again. The first come soon, for a system
+        # that was just restarting; later ones at the pace at which its owner can be expected to
+        # answer. There is no last one.
+        retry_policy=RetryPolicy(
+            initial_interval=timedelta(seconds=1),
+            backoff_coefficient=2.0,
+            maximum_interval=_lasting(case, patience.reconcile),
+        ),
+        # When the case ends, whoever still owes is told through the case file; asking the activity
+        # to cancel would only delay the ending.
+        cancellation_type=workflow.ActivityCancellationType.ABANDON,
+    )
+
+
+async def on_file(
+    step: Callable[..., Coroutine[Any, Any, T]], *args: object
+) -> T:
+    """Run one step on the case file and return what it found; its result is in the history."""
+    return await workflow.execute_local_activity_method(
+        step,
+        args=args,
+        start_to_close_timeout=CASE_FILE_TIMEOUT,
+        retry_policy=CASE_FILE_RETRY,
+    )
+
+
+def _lasting(case: CaseRef, civil: timedelta) -> timedelta:
+    return max(case.clock.engine_duration(civil), SHORTEST_ATTEMPT)
