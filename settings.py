@@ -25,17 +25,20 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ONEWINDOW_", frozen=True, extra="forbid")
 
     database_url: str = Field(
-        "sqlite:///var/onewindow.db", description="The case file: sqlite:///… or postgresql://…"
+        default="sqlite:///var/onewindow.db",
+        description="The case file: sqlite:///… or postgresql://…",
     )
-    engine_address: str = Field("127.0.0.1:7233", description="The Temporal engine, host:port")
-    engine_namespace: str = Field("default", description="Namespace in the engine")
-    task_queue: str = Field("onewindow", description="Queue that workers take tasks from")
+    engine_address: str = Field(
+        default="127.0.0.1:7233", description="The Temporal engine, host:port"
+    )
+    engine_namespace: str = Field(default="default", description="Namespace in the engine")
+    task_queue: str = Field(default="onewindow", description="Queue that workers take tasks from")
     policy: str = Field(
-        "zhanjiang-2020-516.1", description="Policy version that new cases are pinned to"
+        default="zhanjiang-2020-516.1", description="Policy version that new cases are pinned to"
     )
-    api_host: str = Field("127.0.0.1", description="Address the API listens on")
+    api_host: str = Field(default="127.0.0.1", description="Address the API listens on")
     api_port: Annotated[int, Field(ge=1, le=65535)] = Field(
-        8000, description="Port the API listens on"
+        default=8000, description="Port the API listens on"
     )
     agency_keys: dict[str, SecretStr] = Field(
         default_factory=dict, description="JSON object: each agency's key, at least 16 characters"
@@ -45,23 +48,24 @@ class Settings(BaseSettings):
         description="JSON object: address of each agency's system; without one it uses its inbox",
     )
     body_limit_bytes: Annotated[int, Field(ge=1024)] = Field(
-        262_144, description="Largest request body the API takes"
+        default=262_144, description="Largest request body the API takes"
     )
     engine_timeout_s: Annotated[float, Field(gt=0)] = Field(
-        2.0, description="How long the API waits for the engine before it answers without"
+        default=2.0, description="How long the API waits for the engine before it answers without"
     )
     max_cached_workflows: Annotated[int, Field(ge=10)] = Field(
-        1000, description="Processes a worker keeps in memory; others are replayed when they move"
+        default=1000,
+        description="Processes a worker keeps in memory; others are replayed when they move",
     )
-    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
     engine_origin: datetime | None = Field(
-        None, description="Training mode: engine instant at which civil time began"
+        default=None, description="Training mode: engine instant at which civil time began"
     )
     civil_origin: datetime | None = Field(
-        None, description="Training mode: civil instant at which civil time began"
+        default=None, description="Training mode: civil instant at which civil time began"
     )
     speed: Annotated[float, Field(gt=0)] = Field(
-        1.0, description="Training mode: civil seconds per second"
+        default=1.0, description="Training mode: civil seconds per second"
     )
 
     @property

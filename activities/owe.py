@@ -39,9 +39,7 @@ class Owing:
         now: the engine's time; civil time follows from it by the case's clock.
     """
 
-    def __init__(
-        self, casefile: CaseFile, agencies: Agencies, now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, casefile: CaseFile, agencies: Agencies, now: Callable[[], datetime]) -> None:
         self._casefile, self._agencies, self._now = casefile, agencies, now
 
     @activity.defn(name="owe")
@@ -113,7 +111,7 @@ class Owing:
             link=rule.link[owed.voltage],
             segment=rule.segment,
             opened_at=owed.opened_at,
-            due_on=due and due.due_on,
+            due_on=None if due is None else due.due_on,
             is_provisional=due is not None and due.is_provisional,
             calendar_version=days.version,
             limit_working_days=limit,

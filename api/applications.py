@@ -60,7 +60,10 @@ READERS = ("desk", "utility", "supervisor", "applicant")
     response_model=Receipt,
     summary="Take in an application (用电申请)",
     responses={
-        202: {"model": Receipt, "description": "On file; its process starts when the engine is back"},
+        202: {
+            "model": Receipt,
+            "description": "On file; starts when the engine is back",
+        },
         **refusals(400, 401, 403, 409, 413, 422),
     },
 )
@@ -115,7 +118,9 @@ async def submit(
 
 
 @router.get(
-    "", response_model=CasePage, summary="List applications, newest first",
+    "",
+    response_model=CasePage,
+    summary="List applications, newest first",
     responses=refusals(401, 403, 422),
 )
 async def list_cases(
@@ -147,7 +152,9 @@ async def list_cases(
 
 
 @router.get(
-    "/{no}", response_model=CaseBody, summary="One application",
+    "/{no}",
+    response_model=CaseBody,
+    summary="One application",
     responses=refusals(401, 403, 404),
 )
 async def get_case(no: str, caller: SignedIn, services: Serving) -> Mapping[str, Any]:
@@ -163,7 +170,9 @@ async def get_events(no: str, caller: SignedIn, services: Serving) -> list[dict[
 
 
 @router.get(
-    "/{no}/tasks", response_model=list[TaskBody], summary="Its tasks",
+    "/{no}/tasks",
+    response_model=list[TaskBody],
+    summary="Its tasks",
     responses=refusals(401, 403, 404),
 )
 async def get_tasks(no: str, caller: SignedIn, services: Serving) -> list[Mapping[str, Any]]:
@@ -174,7 +183,9 @@ async def get_tasks(no: str, caller: SignedIn, services: Serving) -> list[Mappin
 
 
 @router.get(
-    "/{no}/clocks", response_model=list[ClockBody], summary="Its clocks",
+    "/{no}/clocks",
+    response_model=list[ClockBody],
+    summary="Its clocks",
     responses=refusals(401, 403, 404),
 )
 async def get_clocks(no: str, caller: SignedIn, services: Serving) -> list[Mapping[str, Any]]:
@@ -192,7 +203,9 @@ async def get_documents(no: str, caller: SignedIn, services: Serving) -> list[di
 
 
 @router.post(
-    "/{no}/actions", response_model=CaseBody, summary="Act on a running application",
+    "/{no}/actions",
+    response_model=CaseBody,
+    summary="Act on a running application",
     responses=refusals(400, 401, 403, 404, 409, 413, 422, 503),
 )
 async def act(
@@ -226,7 +239,5 @@ async def _seen(no: str, caller: Caller, services: Services) -> CaseRecord:
         raise InputRefused(FieldProblem("no", "not a case number", "不是有效的办件编号"))
     case = await services.reading.case(no)
     if caller.role == "applicant" and case.submitted_by != caller.agency:
-        raise Refused(
-            NOT_ALLOWED, "this case came in by another channel", "此办件由其他渠道受理"
-        )
+        raise Refused(NOT_ALLOWED, "this case came in by another channel", "此办件由其他渠道受理")
     return case

@@ -125,10 +125,10 @@ class Delivery:
         tasks = [t for t in await self._reading.undelivered() if t.id not in self._in_hand]
         if cases or tasks:
             log.info("sweeping", cases=len(cases), outcomes=len(tasks))
-        for batch in _batches(cases):
-            await asyncio.gather(*(self.start(self._ref(case)) for case in batch))
-        for batch in _batches(tasks):
-            await asyncio.gather(*(self.deliver(task) for task in batch))
+        for some_cases in _batches(cases):
+            await asyncio.gather(*(self.start(self._ref(case)) for case in some_cases))
+        for some_tasks in _batches(tasks):
+            await asyncio.gather(*(self.deliver(task) for task in some_tasks))
 
     @staticmethod
     def _ref(case: CaseRecord) -> CaseRef:

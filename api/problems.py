@@ -36,9 +36,11 @@ INVALID = Problem("invalid-input", 422, "The input breaks a rule", "输入不符
 MALFORMED = Problem("malformed-json", 400, "The body is not JSON", "请求正文不是有效的 JSON")
 TOO_LARGE = Problem("body-too-large", 413, "The body is over the limit", "请求正文超过大小限制")
 NO_KEY = Problem("not-signed-in", 401, "A valid key is required", "需要有效的密钥")
-NOT_ALLOWED = Problem("not-allowed", 403, "Your agency may not do this", "您所在单位无权执行此操作")
+NOT_ALLOWED = Problem("not-allowed", 403, "Your agency may not do this", "本单位无权执行此操作")
 NOT_FOUND = Problem("not-found", 404, "There is no such resource", "没有此资源")
-NO_METHOD = Problem("method-not-allowed", 405, "Not possible on this resource", "此资源不支持该操作")
+NO_METHOD = Problem(
+    "method-not-allowed", 405, "Not possible on this resource", "此资源不支持该操作"
+)
 INTERNAL = Problem("internal", 500, "Something failed on our side", "系统内部错误")
 
 TABLE: Mapping[type[Exception], Problem] = {

@@ -24,9 +24,7 @@ router = APIRouter(prefix="/tasks", tags=["tasks"])
 OVERSEERS = ("desk", "supervisor")
 
 
-@router.get(
-    "", response_model=TaskPage, summary="List tasks", responses=refusals(401, 403, 422)
-)
+@router.get("", response_model=TaskPage, summary="List tasks", responses=refusals(401, 403, 422))
 async def list_tasks(
     caller: SignedIn,
     services: Serving,
@@ -42,9 +40,7 @@ async def list_tasks(
                 NOT_ALLOWED, "an agency sees its own tasks only", "各单位只能查看本单位的任务"
             )
         owed_by = caller.agency
-    page = await services.reading.tasks(
-        owed_by=owed_by, state=state, limit=limit, cursor=cursor
-    )
+    page = await services.reading.tasks(owed_by=owed_by, state=state, limit=limit, cursor=cursor)
     return {
         "items": [task_body(task, policy_for(task.policy)) for task in page.items],
         "next_cursor": page.next_cursor,

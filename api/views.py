@@ -107,9 +107,7 @@ def clock_bodies(
 
 
 def _span(task: TaskRecord) -> Span:
-    return Span(
-        task.segment, civil_date(task.opened_at), task.done_at and civil_date(task.done_at)
-    )
+    return Span(task.segment, civil_date(task.opened_at), task.done_at and civil_date(task.done_at))
 
 
 def _clock_body(
@@ -149,5 +147,3 @@ def _clock_body(
         "clause": rule.clause,
         "nature": rule.nature,
     }
-
-

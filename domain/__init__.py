@@ -1,1 +1,1 @@
-"""The pure rules: no I/O, no clock, no engine. Imports nothing of ours from outside this package."""
+"""The pure rules: no I/O, no clock, no engine. Imports nothing else of ours."""

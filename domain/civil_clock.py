@@ -19,7 +19,8 @@ _TICK = timedelta(microseconds=1)
 class CivilClock:
     """A straight line through the two origins. It never asks for the time itself.
 
-    A workflow may use it: the same instant gives the same answer on every replay.
+    A workflow may use it: the same instant gives the same answer on every replay. It imports this
+    module passed through, for what the sandbox puts in place of `ZoneInfo` is not a `tzinfo`.
 
     Attributes:
         engine_origin, civil_origin: one moment, as each side sees it; both or neither.

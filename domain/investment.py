@@ -9,7 +9,7 @@ from typing import Literal
 
 from domain.application import Application
 from domain.connection import Voltage
-from domain.policy import Investor, InvestmentOverride, Policy, Purpose, Size
+from domain.policy import InvestmentOverride, Investor, Policy, Purpose, Size
 
 Decision = Literal["utility_pays", "utility_standard", "needs_person"]
 
@@ -172,12 +172,12 @@ def _capacity_reason(
     limit = f"{limits.of(area):g}"
     if is_within:
         return Reason(
-            f"用电容量{facts.capacity_kva:g}千伏安，不超过{zh[area]}的{limit}千伏安",
-            f"{facts.capacity_kva:g} kVA is not above {limit} kVA, the limit {en[area]}",
+            f"用电容量{facts.capacity_kva:.12g}千伏安，不超过{zh[area]}的{limit}千伏安",
+            f"{facts.capacity_kva:.12g} kVA is not above {limit} kVA, the limit {en[area]}",
         )
     return Reason(
-        f"用电容量{facts.capacity_kva:g}千伏安，超过{zh[area]}的{limit}千伏安",
-        f"{facts.capacity_kva:g} kVA is above {limit} kVA, the limit {en[area]}",
+        f"用电容量{facts.capacity_kva:.12g}千伏安，超过{zh[area]}的{limit}千伏安",
+        f"{facts.capacity_kva:.12g} kVA is above {limit} kVA, the limit {en[area]}",
     )
 
 

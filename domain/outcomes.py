@@ -89,14 +89,18 @@ def check_outcome(
             )
         )
     problems = [
-        FieldProblem(need, f"required when the code is {outcome.code}",
-                     f"结果为 {outcome.code} 时必填")
+        FieldProblem(
+            need, f"required when the code is {outcome.code}", f"结果为 {outcome.code} 时必填"
+        )
         for need in turns[outcome.code].needs
         if getattr(outcome, need) is None
     ]
     problems += [
-        FieldProblem(name, f"does not belong to an outcome {outcome.code}",
-                     f"结果为 {outcome.code} 时不应填写")
+        FieldProblem(
+            name,
+            f"does not belong to an outcome {outcome.code}",
+            f"结果为 {outcome.code} 时不应填写",
+        )
         for name, codes in _ONLY_WITH.items()
         if getattr(outcome, name) is not None and outcome.code not in codes
     ]

@@ -193,11 +193,13 @@ def _clock_problems(policy: Policy) -> Iterator[tuple[str, str]]:
                 f"{permits.limit_working_days}, but clocks.{name}.limit is {clock.limit}",
             )
 
-
     for voltage, supply in product(Voltage, get_args(Supply)):
         count = len(policy.clocks_of("bundle", voltage, supply))
         if TaskKind.PERMITS in STORY[voltage] and count != 1:
-            yield "clocks", f"{count} cover the bundles of {voltage} voltage, {supply} supply, not 1"
+            yield (
+                "clocks",
+                f"{count} cover the bundles of {voltage} voltage, {supply} supply, not 1",
+            )
 
 
 def _ladder_problems(policy: Policy) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, Unpack
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -28,7 +28,7 @@ from domain.errors import (
 from domain.working_time import civil_date
 from storage.chain import GENESIS, Link, canonical, digest
 from storage.database import writing
-from storage.records import NewTask, TaskRecord, clock_text
+from storage.records import AnyRow, NewTask, TaskRecord, clock_text
 from storage.tables import actions, applications, events, register, tasks
 
 SYSTEM = "onewindow"
@@ -148,9 +148,7 @@ class CaseFile:
                 )
             )
             await db.execute(events.insert().values(_columns(first)))
-            await db.execute(
-                register.update().values(last_sequence=sequence, last_hash=first.hash)
-            )
+            await db.execute(register.update().values(last_sequence=sequence, last_hash=first.hash))
         return Submitted(no, is_new=True)
 
     async def _next_number(self, db: AsyncConnection) -> tuple[int, str]:
@@ -266,9 +264,7 @@ class CaseFile:
     async def outcomes_delivered(self, task_ids: Sequence[str]) -> None:
         """Note that the process has these outcomes; bookkeeping, not part of the record."""
         async with writing(self.engine) as db:
-            await db.execute(
-                tasks.update().where(tasks.c.id.in_(task_ids)).values(delivered=True)
-            )
+            await db.execute(tasks.update().where(tasks.c.id.in_(task_ids)).values(delivered=True))
 
     async def push_refused(self, task_id: str, problem: str, *, at: datetime) -> None:
         """Note that an agency's system refuses a task, so that a person looks at it (RB-12.1).
@@ -430,7 +426,7 @@ class _Head:
     hash: str
 
     @classmethod
-    def of(cls, row: sa.Row[Any]) -> _Head:
+    def of(cls, row: AnyRow) -> _Head:
         return cls(row.no, row.head_seq, row.head_hash)
 
 
@@ -454,7 +450,7 @@ _CASE_COLUMNS = (
 )
 
 
-def _case_with_task(no: str, task_id: str) -> sa.Select[Any]:
+def _case_with_task(no: str, task_id: str) -> sa.Select[*tuple[Any, ...]]:
     """Lock a case; the task's columns are null if there is no such task."""
     both = applications.outerjoin(
         tasks, sa.and_(tasks.c.case_no == applications.c.no, tasks.c.id == task_id)
@@ -467,7 +463,7 @@ def _case_with_task(no: str, task_id: str) -> sa.Select[Any]:
     )
 
 
-def _task_with_case(task_id: str) -> sa.Select[Any]:
+def _task_with_case(task_id: str) -> sa.Select[*tuple[Any, ...]]:
     return (
         sa.select(*_CASE_COLUMNS, *tasks.c)
         .select_from(tasks.join(applications))
@@ -476,7 +472,7 @@ def _task_with_case(task_id: str) -> sa.Select[Any]:
     )
 
 
-async def _case(db: AsyncConnection, no: str) -> sa.Row[Any]:
+async def _case(db: AsyncConnection, no: str) -> AnyRow:
     statement = sa.select(*_CASE_COLUMNS).where(applications.c.no == no).with_for_update()
     row = (await db.execute(statement)).first()
     if row is None:

@@ -45,7 +45,16 @@ class Link:
     def hash(self) -> str:
         """The hash over all fields, that of the previous event included."""
         at = self.at.astimezone(UTC).isoformat(timespec="microseconds")
-        fields = [self.case_no, self.seq, at, self.kind, self.by, self.task_id, self.once, self.body]
+        fields = [
+            self.case_no,
+            self.seq,
+            at,
+            self.kind,
+            self.by,
+            self.task_id,
+            self.once,
+            self.body,
+        ]
         return digest(canonical([*fields, self.prev_hash]))
 
 
@@ -87,4 +96,3 @@ def first_break(
     if expected_seq - 1 != head_seq or expected_prev != head_hash:
         return Break(case_no, expected_seq, "the case's last events are missing")
     return None
-

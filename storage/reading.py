@@ -6,7 +6,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar, Unpack
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from domain.civil_clock import CivilClock
 from domain.errors import FieldProblem, InputRefused, UnknownCase, UnknownTask
 from storage.chain import GENESIS, Break, Link, digest, first_break
-from storage.records import TaskRecord, clock_of, parsed
+from storage.records import AnyRow, TaskRecord, clock_of, parsed
 from storage.tables import actions, applications, events, register, tasks
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ class CaseRecord:
     process_started: bool
 
     @classmethod
-    def of(cls, row: sa.Row[Any]) -> Self:
+    def of(cls, row: AnyRow) -> Self:
         """Read a row of `applications`."""
         values = {f.name: row._mapping[f.name] for f in fields(cls)}
         for name in ("content", "investment"):
@@ -197,8 +197,9 @@ class Reading:
             )
         rows = await self._rows(statement.limit(limit + 1))
         shown = tuple(TaskRecord.of(row) for row in rows[:limit])
-        last = shown[-1] if len(rows) > limit else None
-        return Page(shown, last and _cursor(last.opened_at.isoformat(), last.id))
+        if len(rows) <= limit:
+            return Page(shown, None)
+        return Page(shown, _cursor(shown[-1].opened_at.isoformat(), shown[-1].id))
 
     async def unstarted(self, limit: int = 200) -> tuple[CaseRecord, ...]:
         """Return cases whose process is not known to have been started, oldest first."""
@@ -240,7 +241,7 @@ class Reading:
             return count, Break(None, None, "the register knows of cases that are missing")
         return count, None
 
-    async def _rows(self, statement: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+    async def _rows(self, statement: sa.Select[*tuple[Any, ...]]) -> Sequence[AnyRow]:
         async with self.engine.connect() as db:
             return (await db.execute(statement)).all()
 
@@ -275,9 +276,7 @@ async def _break_of_case(
     return found, first_hash
 
 
-async def _changed_outcome(
-    db: AsyncConnection, no: str, rows: Sequence[sa.Row[Any]]
-) -> Break | None:
+async def _changed_outcome(db: AsyncConnection, no: str, rows: Sequence[AnyRow]) -> Break | None:
     on_file = dict(
         (await db.execute(sa.select(tasks.c.id, tasks.c.outcome).where(tasks.c.case_no == no)))
         .tuples()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import orjson
 import sqlalchemy as sa
@@ -14,6 +14,9 @@ from domain.civil_clock import CivilClock
 from domain.connection import TaskKind, Voltage
 from domain.naming import TaskName
 from storage.chain import canonical
+
+AnyRow = sa.Row[*tuple[Any, ...]]
+"""A row whose columns are known to the statement, not to the type checker."""
 
 
 def parsed(text: str | None) -> Any:
@@ -149,13 +152,13 @@ class TaskRecord:
     facts: CaseFacts
 
     @classmethod
-    def of(cls, row: sa.Row[Any], changes: Mapping[str, Any] | None = None) -> Self:
+    def of(cls, row: AnyRow, changes: Mapping[str, Any] | None = None) -> Self:
         """Read a row of `tasks` joined with its case, with `changes` laid over it."""
         values = {**row._mapping, **(changes or {})}
         return cls._from(values, values)
 
     @classmethod
-    def opened(cls, columns: Mapping[str, Any], case: sa.Row[Any]) -> Self:
+    def opened(cls, columns: Mapping[str, Any], case: AnyRow) -> Self:
         """Return a task just written, without reading it again."""
         absent = dict.fromkeys(("outcome", "done_at", "decided_by", "closed_by", "push_problem"))
         return cls._from({**absent, **columns}, case._mapping)

@@ -77,8 +77,12 @@ applications = Table(
     Column("head_hash", String(64), nullable=False),
     sa.UniqueConstraint("submitted_by", "idempotency_key"),
     Index("ix_applications_state_stage", "state", "stage"),
-    Index("ix_applications_unstarted", "no", sqlite_where=sa.text("process_started = 0"),
-          postgresql_where=sa.text("process_started = false")),
+    Index(
+        "ix_applications_unstarted",
+        "no",
+        sqlite_where=sa.text("process_started = 0"),
+        postgresql_where=sa.text("process_started = false"),
+    ),
 )
 
 tasks = Table(
@@ -109,9 +113,12 @@ tasks = Table(
     Column("delivered", Boolean, nullable=False),
     Column("push_problem", Text),
     Index("ix_tasks_owed_by_state", "owed_by", "state", "opened_at", "id"),
-    Index("ix_tasks_undelivered", "id",
-          sqlite_where=sa.text("state = 'done' and delivered = 0"),
-          postgresql_where=sa.text("state = 'done' and delivered = false")),
+    Index(
+        "ix_tasks_undelivered",
+        "id",
+        sqlite_where=sa.text("state = 'done' and delivered = 0"),
+        postgresql_where=sa.text("state = 'done' and delivered = false"),
+    ),
 )
 
 events = Table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -73,9 +73,7 @@ async def owe(
     )
 
 
-async def on_file(
-    step: Callable[..., Coroutine[Any, Any, T]], *args: object
-) -> T:
+async def on_file(step: Callable[..., Coroutine[Any, Any, T]], *args: object) -> T:
     """Run one step on the case file and return what it found; its result is in the history."""
     return await workflow.execute_local_activity_method(
         step,
