@@ -168,7 +168,7 @@ class Peer:
     def _take(self, agency: str, task: Task, attempt: int) -> Answer:
         outcome = self.judgement.decide(task)
         body = dumps(outcome, ensure_ascii=False, separators=(",", ":")).encode()
-        calls = 1 if self.faults.strikes("double", agency, task.id, attempt) else 1
+        calls = 2 if self.faults.strikes("double", agency, task.id, attempt) else 1
         if self.faults.strikes("lost_callback", agency, task.id, attempt):
             calls = 0
         answer = Answer(task.id, agency, body, calls)

@@ -55,7 +55,7 @@ _DYKE = _segment(length_m=140, method="open_cut", planning_area="town", river_zo
 # Departments that are likely to be asked stand beside each; OneWindow's policy decides.
 HIGH_VOLTAGE: Mapping[str, Route] = {
     "no_permit": {"segments": [_segment(length_m=450)]},
-    "town_duct": {  # urban-management
+    "town_duct": {  # natural-resources, urban-management
         "segments": [
             _segment(
                 length_m=280,
