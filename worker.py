@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from temporalio.client import Client
@@ -26,11 +27,32 @@ from workflows.registry import WORKFLOWS
 PASSED_THROUGH = ("domain", "activities", "policy", "storage", "pydantic", "sqlalchemy", "orjson")
 
 
+def workflow_runner() -> SandboxedWorkflowRunner:
+    """Return what runs the processes' code; saved histories are replayed by the same."""
+    return SandboxedWorkflowRunner(
+        restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+    )
+
+
+def engine_now() -> datetime:
+    """Return the engine's time, in service."""
+    return datetime.now(UTC)
+
+
 def build_worker(
-    client: Client, settings: Settings, casefile: CaseFile, agencies: Agencies
+    client: Client,
+    settings: Settings,
+    casefile: CaseFile,
+    agencies: Agencies,
+    *,
+    now: Callable[[], datetime] = engine_now,
 ) -> Worker:
-    """Put a worker together; it takes tasks once it is run."""
-    owing = Owing(casefile, agencies, now=lambda: datetime.now(UTC))
+    """Put a worker together; it takes tasks once it is run.
+
+    Args:
+        now: the engine's time.
+    """
+    owing = Owing(casefile, agencies, now=now)
     steps = CaseFileActivities(casefile)
     return Worker(
         client,
@@ -43,9 +65,7 @@ def build_worker(
             steps.conclude_bundle,
             steps.end_case,
         ],
-        workflow_runner=SandboxedWorkflowRunner(
-            restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
-        ),
+        workflow_runner=workflow_runner(),
         max_cached_workflows=settings.max_cached_workflows,
         max_concurrent_activities=200,
     )

@@ -277,11 +277,8 @@ async def _break_of_case(
 
 
 async def _changed_outcome(db: AsyncConnection, no: str, rows: Sequence[AnyRow]) -> Break | None:
-    on_file = dict(
-        (await db.execute(sa.select(tasks.c.id, tasks.c.outcome).where(tasks.c.case_no == no)))
-        .tuples()
-        .all()
-    )
+    found = await db.execute(sa.select(tasks.c.id, tasks.c.outcome).where(tasks.c.case_no == no))
+    on_file: dict[str, str | None] = {row.id: row.outcome for row in found}
     decided: set[str] = set()
     for row in rows:
         if row.kind == "task_decided":
