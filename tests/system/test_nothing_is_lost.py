@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from domain.connection import Voltage
+from storage.casefile import SYSTEM
 from storage.reading import CaseFilter
 from tests.system.story_model import check_story
 from tests.system.town import Sample, Town, eventually, samples
@@ -113,8 +114,10 @@ async def _check_everything_on_file(town: Town, expected: dict[str, Sample]) -> 
     assert (count, broken) == (CASES, None)
     for no, sample in expected.items():
         case = await town.reading.case(no)
-        assert case.ending == sample.ending, f"{no} ({sample.name})"
         tasks = await town.reading.tasks_of(no)
+        # RB-3.5: while programs are down the desk's days may run out, and the law answers for it.
+        if tasks[0].decided_by != SYSTEM:
+            assert case.ending == sample.ending, f"{no} ({sample.name})"
         check_story(Voltage(case.voltage), case.ending, tasks)
         events = await town.reading.events(no)
         once = Counter((e.kind, e.task_id, e.body.get("round")) for e in events)

@@ -1,0 +1,360 @@
+"""The `onewindow` command: reads what was typed, puts parts together, says what went wrong.
+
+`commands.casefile` is imported by the commands that need it: loading the database's layers takes
+longer than the others run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from commands import up as upping
+from commands.client import Api
+from commands.demo import ONLINE, Demonstration, load_samples
+from commands.failure import CommandFailed
+from commands.installation import Installation, read_keys
+from commands.progress import ENDINGS, progress, weekday
+from domain.working_time import CIVIL_ZONE, DayKind, Verdict, WorkingDays, deadline, derivation
+from policy.calendar import calendar as working_days
+from policy.loader import UnknownPolicy, policy_for
+from settings import Settings
+
+DEMO_BEGINS = datetime(2026, 9, 14, 8, 30, tzinfo=CIVIL_ZONE)
+"""Mid-Autumn, National Day and their make-up days fall into the cases that begin here."""
+SAMPLES = Path(__file__).resolve().parent / "samples"
+TRAINING_SPEED = 86_400.0
+STARTING_TAKES = timedelta(seconds=4)
+DEMO_LIMIT_S = 110.0
+WATCH_POLL_S = 1.0
+
+app = typer.Typer(
+    help="One window for electricity connections 一窗通电",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+Var = Annotated[Path, typer.Option(help="Folder of the databases, keys and logs.")]
+ApiBase = Annotated[
+    str | None,
+    typer.Option("--api", help="Address of the API; default: what runs on --var, or the settings."),
+]
+
+
+def main() -> None:
+    """Entry of the command. Whatever cannot be done is told in one line."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # typed as TextIO
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        name = "_".join(("ONEWINDOW", *(str(part).upper() for part in first["loc"])))
+        _fail(f"setting {name}: {first['msg']}")
+    except (CommandFailed, UnknownPolicy, OSError) as problem:
+        _fail(str(problem).partition("\n")[0])
+
+
+@app.command()
+def up(
+    var: Var = Path("var"),
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="Also run stand-ins of all agencies.")
+    ] = False,
+    training: Annotated[
+        bool, typer.Option("--training", help=f"Short for --speed {TRAINING_SPEED:g}.")
+    ] = False,
+    speed: Annotated[
+        float | None,
+        typer.Option(help="Training mode: civil seconds per second; kept for later starts."),
+    ] = None,
+    civil_origin: Annotated[
+        str, typer.Option(help="Training mode: when civil time begins, RFC 3339 with offset.")
+    ] = DEMO_BEGINS.isoformat(),
+    seed: Annotated[int, typer.Option(help="What the stand-ins' decisions follow from.")] = 7,
+    has_ui: Annotated[
+        bool, typer.Option("--engine-ui/--no-engine-ui", help="Serve the engine's own pages.")
+    ] = True,
+) -> None:
+    """Run engine, worker and API until Ctrl-C 启动系统."""
+    from commands.casefile import upgrade
+
+    settings, installation = Settings(), Installation(var)
+    if speed is not None and speed <= 0:
+        raise CommandFailed(f"--speed {speed:g}: must be above 0")
+    with installation.held():
+        clock = installation.clock(
+            TRAINING_SPEED if training and speed is None else speed,
+            _instant(civil_origin),
+            timedelta(),
+        )
+        database_url = _database_url(installation)
+        upgrade(database_url)
+        plan = upping.plan(
+            installation,
+            settings,
+            policy_for(settings.policy),
+            clock,
+            database_url=database_url,
+            sandbox_arguments=("--seed", str(seed)) if sandbox else None,
+            has_ui=has_ui,
+            say=_say,
+        )
+        supervisor = upping.supervisor(plan, installation, _say)
+        asyncio.run(supervisor.run(upping.announce_and_stay(plan, _say)))
+
+
+@app.command()
+def demo(
+    is_leaving: Annotated[
+        bool, typer.Option("--exit", help="Leave when all cases have ended.")
+    ] = False,
+    speed: Annotated[float, typer.Option(help="Civil seconds per second.")] = TRAINING_SPEED,
+    var: Var = Path("var/demo"),
+    seed: Annotated[int, typer.Option(help="What the stand-ins' decisions follow from.")] = 7,
+    samples: Annotated[Path, typer.Option(help="Folder of the applications.")] = SAMPLES,
+) -> None:
+    """Watch sample applications travel from the desk to a live meter 演示."""
+    from commands.casefile import upgrade
+
+    began = _began()
+    settings, installation = Settings(), Installation(var)
+    if speed <= 1:
+        raise CommandFailed(f"--speed {speed:g}: a demonstration needs more than 1")
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=int(os.environ.get("COLUMNS", "140")))
+    policy, applications = policy_for(settings.policy), load_samples(samples)
+    with installation.held():
+        installation.clear_demo()
+        shown = progress(console, policy)
+        clock = installation.clock(speed, DEMO_BEGINS, STARTING_TAKES)
+        upgrade(installation.database_url)
+        plan = upping.plan(
+            installation,
+            settings,
+            policy,
+            clock,
+            database_url=installation.database_url,
+            sandbox_arguments=("--seed", str(seed)),
+            has_ui=not is_leaving,
+            say=shown.say,
+        )
+
+        async def play() -> bool:
+            async with Api(plan.addresses["api"], plan.keys) as api:
+                run = Demonstration(api, applications, plan.clock, console, shown, began)
+                limit = began + DEMO_LIMIT_S - time.monotonic() if is_leaving else None
+                try:
+                    async with asyncio.timeout(limit):
+                        await upping.ready(plan)
+                        await run.play()
+                except TimeoutError:
+                    shown.say(f"not all ended within {DEMO_LIMIT_S:g} s: {run.missing()}")
+                    return False
+                await run.tell()
+            if not is_leaving:
+                for name, address in plan.addresses.items():
+                    shown.say(f"  {name}: {address}")
+                shown.say(f"  keys: {installation.keys_file} · Ctrl-C stops 按 Ctrl-C 停止")
+                await asyncio.Event().wait()
+            return True
+
+        supervisor = upping.supervisor(plan, installation, shown.say)
+        has_ended = asyncio.run(supervisor.run(play()))
+    if has_ended is False:
+        raise typer.Exit(1)
+    if has_ended is None and is_leaving:
+        raise typer.Exit(130)
+
+
+@app.command()
+def submit(
+    file: Annotated[Path, typer.Argument(help="JSON of one application, or a file of samples/.")],
+    by: Annotated[
+        str | None, typer.Option(help="Whose key to use; default: desk, or applicant if online.")
+    ] = None,
+    idempotency_key: Annotated[
+        str | None,
+        typer.Option(help="Default: from the content, so that sending it twice is one case."),
+    ] = None,
+    var: Var = Path("var"),
+    base: ApiBase = None,
+) -> None:
+    """Hand in one application and print its number 提交用电申请."""
+    try:
+        application = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as problem:
+        raise CommandFailed(f"{file}: not JSON: {problem}") from problem
+    if not isinstance(application, dict):
+        raise CommandFailed(f"{file}: must be a JSON object")
+    application = application.get("application", application)
+    content = json.dumps(application, sort_keys=True).encode()
+
+    async def hand_in() -> None:
+        async with _api(var, base) as api:
+            receipt = await api.submit(
+                application,
+                by=by or ("applicant" if application.get("channel") in ONLINE else "desk"),
+                idempotency_key=idempotency_key or hashlib.sha256(content).hexdigest(),
+            )
+        pending = " (starts when the engine is back 待流程引擎恢复)"
+        _say(receipt.no + (pending if receipt.process == "pending" else ""))
+
+    asyncio.run(hand_in())
+
+
+@app.command()
+def watch(
+    no: Annotated[str, typer.Argument(help="Number of the case.")],
+    var: Var = Path("var"),
+    base: ApiBase = None,
+) -> None:
+    """Print what happens to a case until it has ended 跟踪办件."""
+
+    async def follow() -> None:
+        told: set[str] = set()
+        async with _api(var, base) as api:
+            while True:
+                case = await api.case(no)
+                for task in await api.tasks_of(no):
+                    title = f"{task.title.zh} {task.title.en} ← {task.owed_by}"
+                    opened = f"{task.opened_at:%Y-%m-%d %H:%M} {title}"
+                    opened += f", 期限 due {task.due_on}" if task.due_on else ""
+                    lines = [opened]
+                    if task.done_at is not None:
+                        code = task.outcome["code"] if task.outcome else task.closed_by
+                        late = " 逾期 late" if task.is_late else ""
+                        lines.append(f"{task.done_at:%Y-%m-%d %H:%M} {title}: {code}{late}")
+                    for line in lines:
+                        if line not in told:
+                            told.add(line)
+                            _say(line)
+                if case.ending is not None:
+                    _say(ENDINGS.get(case.ending, case.ending))
+                    return
+                await asyncio.sleep(WATCH_POLL_S)
+
+    asyncio.run(follow())
+
+
+@app.command()
+def verify(var: Var = Path("var")) -> None:
+    """Check the record's chains, and name the first link that is broken 校验办件记录."""
+    from commands.casefile import first_break
+
+    count, found = first_break(_database_url(Installation(var)))
+    if found is not None:
+        where = found.case_no or "the register"
+        where += "" if found.seq is None else f", event {found.seq}"
+        raise CommandFailed(f"the record is broken 记录被改动: {where}: {found.why}")
+    _say(f"{count} cases, every chain holds 记录完整")
+
+
+@app.command()
+def migrate(var: Var = Path("var")) -> None:
+    """Bring the case file's tables up to date 升级数据库."""
+    from commands.casefile import upgrade
+
+    _say(f"{upgrade(_database_url(Installation(var)))} is up to date")
+
+
+@app.command()
+def calendar(
+    from_day: Annotated[datetime, typer.Argument(metavar="DATE", formats=["%Y-%m-%d"])],
+    days: Annotated[int, typer.Argument(metavar="N", min=1, max=1000)],
+) -> None:
+    """Say when N working days after DATE are over, and why, day by day 工作日计算."""
+    trigger, limit = from_day.date(), WorkingDays(days)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for title in ("日期 day", "", "", "第几日 count"):
+        table.add_column(title, no_wrap=True)
+    for each in derivation(working_days(), trigger, limit):
+        table.add_row(
+            weekday(each.day),
+            _KINDS[each.kind],
+            "" if each.is_published else "暂定 unpublished year",
+            Text(str(each.count) if each.verdict is Verdict.COUNTED else "–", justify="right"),
+        )
+    Console(highlight=False).print(table)
+    due = deadline(working_days(), trigger, limit)
+    provisional = "，暂定 provisional" if due.is_provisional else ""
+    _say(
+        f"{limit} 个工作日 working days after {weekday(trigger)}: "
+        f"{weekday(due.due_on)}{provisional} · RB-1.3 民法典 201 · {due.calendar_version}"
+    )
+
+
+_KINDS: Mapping[DayKind, str] = {
+    DayKind.WORKDAY: "工作日 workday",
+    DayKind.WEEKEND: "周末 weekend",
+    DayKind.HOLIDAY: "节假日 holiday",
+    DayKind.MAKE_UP: "调休上班 make-up workday",
+}
+
+
+def _began() -> float:
+    """When this process began, on the monotonic clock: loading the program counts, too."""
+    try:
+        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, AttributeError):
+        return time.monotonic()
+    return time.monotonic() - age
+
+
+def _database_url(installation: Installation) -> str:
+    """The case file that the environment names, or the folder's own."""
+    is_named = "ONEWINDOW_DATABASE_URL" in os.environ
+    return Settings().database_url if is_named else installation.database_url
+
+
+def _instant(text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as problem:
+        raise CommandFailed(f"--civil-origin {text}: {problem}") from problem
+    if instant.tzinfo is None:
+        raise CommandFailed(f"--civil-origin {text}: has no offset, e.g. +08:00")
+    return instant
+
+
+def _api(var: Path, base: str | None) -> Api:
+    settings, installation = Settings(), Installation(var)
+    named = {agency: settings.key_of(agency) for agency in settings.agency_keys}
+    address = base or installation.address_of("api")
+    return Api(
+        address or f"http://{settings.api_host}:{settings.api_port}",
+        named or read_keys(installation.keys_file),
+    )
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _fail(line: str) -> None:
+    print(f"onewindow: {line}", file=sys.stderr, flush=True)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

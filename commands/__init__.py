@@ -1,0 +1,1 @@
+"""The `onewindow` command, one module a subject; `cli.py` puts them together."""

@@ -1,0 +1,66 @@
+"""The case file as the commands use it: brought up to date, and checked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from commands.failure import CommandFailed
+from storage.chain import Break
+from storage.database import open_engine
+from storage.migrate import upgrade as bring_up_to_date
+from storage.reading import Reading
+
+
+def upgrade(url: str) -> str:
+    """Bring a database to the tables of today; return its address without password.
+
+    Raises:
+        CommandFailed: it cannot be reached or changed.
+    """
+    with _told(url) as shown:
+        bring_up_to_date(url)
+        return shown
+
+
+def first_break(url: str) -> tuple[int, Break | None]:
+    """Check every chain; return how many cases were checked and the first broken link.
+
+    Raises:
+        CommandFailed: there is no such case file, or it cannot be read.
+    """
+    with _told(url) as shown:
+        parsed = make_url(url)
+        # Opening would make an empty one, in which everything holds.
+        if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
+            raise CommandFailed(f"there is no case file {shown}; name its folder with --var")
+        return asyncio.run(_first_break(url))
+
+
+async def _first_break(url: str) -> tuple[int, Break | None]:
+    engine = open_engine(url)
+    try:
+        return await Reading(engine).first_break()
+    finally:
+        await engine.dispose()
+
+
+@contextmanager
+def _told(url: str) -> Iterator[str]:
+    try:
+        shown = make_url(url).render_as_string(hide_password=True)
+    except SQLAlchemyError as problem:
+        raise CommandFailed(f"ONEWINDOW_DATABASE_URL: {_first_line(problem)}") from problem
+    try:
+        yield shown
+    except (SQLAlchemyError, OSError, ValueError) as problem:
+        raise CommandFailed(f"{shown}: {_first_line(problem)}") from problem
+
+
+def _first_line(problem: Exception) -> str:
+    return str(problem).partition("\n")[0]
