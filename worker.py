@@ -60,6 +60,8 @@ def build_worker(
         workflows=WORKFLOWS,
         activities=[
             owing.owe,
+            steps.notice_lapses_at,
+            steps.deem_accepted,
             steps.accept_case,
             steps.list_permits,
             steps.conclude_bundle,

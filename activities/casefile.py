@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from itertools import groupby
 
 from temporalio import activity
 
 from activities.messages import Answer, Ask, AskedItem, BundleResult
 from domain.application import Application
-from domain.connection import Ending, TaskKind
+from domain.connection import Code, Ending, TaskKind
+from domain.errors import OutcomeConflict
 from domain.investment import ConnectionFacts, decide_investment
+from domain.naming import TaskName
 from domain.permits import (
     ItemOutcome,
     PermitItem,
@@ -22,14 +25,27 @@ from domain.permits import (
     required_permits,
     to_ask,
 )
-from domain.working_time import civil_date
+from domain.working_time import (
+    CIVIL_ZONE,
+    WorkingDays,
+    civil_date,
+    deadline,
+    receipt_date,
+)
+from policy.calendar import calendar
 from policy.loader import policy_for
-from storage.casefile import CaseFile
+from storage.casefile import SYSTEM, CaseFile
 from storage.reading import Reading
 from storage.records import TaskRecord
 
 GRANTED: frozenset[str] = frozenset({"approved", "approved_with_conditions", "papers_to_follow"})
 """Outcomes of an item after which the permit is held (RB-4.5)."""
+
+DEEMED_ACCEPTED = {
+    "code": Code.ACCEPTED.value,
+    "note": "逾期未一次性告知，自收到申请材料之日起即为受理（行政许可法第三十二条）",
+}
+"""What the case file holds where the desk gave no notice in time (RB-3.5)."""
 
 MAY_BUILD: frozenset[str] = frozenset({"granted", "granted_with_conditions", "no_permit_needed"})
 """Results of a bundle after which the line may be built (RB-4.7)."""
@@ -54,10 +70,35 @@ class CaseFileActivities:
             Application.model_validate(case.content),
             is_central_urban=(task.outcome or {}).get("is_central_urban"),
         )
-        investment = decide_investment(
-            facts, policy_for(policy_id), civil_date(accepted.decided_at)
+        # RB-3.5: what was accepted for want of a notice was accepted when it was received.
+        at = case.submitted_at if task.decided_by == SYSTEM else accepted.decided_at
+        investment = decide_investment(facts, policy_for(policy_id), civil_date(at))
+        await self._casefile.accept(no, at=at, investment=asdict(investment))
+
+    @activity.defn(name="notice_lapses_at")
+    async def notice_lapses_at(self, policy_id: str, received_at: datetime) -> datetime:
+        """Return the civil instant from which a notice of missing papers is too late (RB-3.5)."""
+        policy, days = policy_for(policy_id), calendar()
+        received_on = receipt_date(
+            received_at, policy.working_time.receipt, policy.working_time.hours, days
         )
-        await self._casefile.accept(no, at=accepted.decided_at, investment=asdict(investment))
+        limit = WorkingDays(policy.intake.correction.within_working_days)
+        lapses_on = deadline(days, received_on, limit).due_on + timedelta(days=1)
+        return datetime.combine(lapses_on, time.min, CIVIL_ZONE)
+
+    @activity.defn(name="deem_accepted")
+    async def deem_accepted(self, no: str, at: datetime) -> Answer:
+        """Accept the papers for want of a notice, unless the desk was a moment faster (RB-3.5).
+
+        Returns:
+            What the case file holds: one of the two, and it stays so.
+        """
+        task_id = str(TaskName(no, TaskKind.CHECK_PAPERS, 1))
+        with suppress(OutcomeConflict):
+            await self._casefile.decide(task_id, DEEMED_ACCEPTED, by=SYSTEM, at=at)
+        task = await self._reading.task(task_id)
+        assert task.outcome is not None and task.done_at is not None
+        return Answer.of(task.id, task.outcome, task.done_at)
 
     @activity.defn(name="list_permits")
     async def list_permits(

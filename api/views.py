@@ -79,35 +79,31 @@ def clock_bodies(
     shown: list[Mapping[str, Any]] = []
     if case.accepted_at is not None:
         spans = [_span(task) for task in tasks]
-        for rule in policy.clocks_of("case", voltage, supply):
-            stopped_on = case.ended_at and civil_date(case.ended_at)
-            shown.append(
-                _clock_body(
-                    rule, civil_date(case.accepted_at), stopped_on, spans, policy, civil_now, None
-                )
-            )
+        started_on, stopped_on = civil_date(case.accepted_at), _date_of(case.ended_at)
+        shown.extend(
+            _clock_body(rule, started_on, stopped_on, spans, policy, civil_now, None)
+            for rule in policy.clocks_of("case", voltage, supply)
+        )
     permits = [task for task in tasks if task.kind is TaskKind.PERMITS]
     for round_no in sorted({task.round for task in permits}):
         bundle = [task for task in permits if task.round == round_no]
-        done = [task.done_at for task in bundle]
-        stopped_at = None if None in done else max(at for at in done if at is not None)
-        for rule in policy.clocks_of("bundle", voltage, supply):
-            shown.append(
-                _clock_body(
-                    rule,
-                    civil_date(min(task.opened_at for task in bundle)),
-                    stopped_at and civil_date(stopped_at),
-                    [_span(task) for task in bundle],
-                    policy,
-                    civil_now,
-                    round_no,
-                )
-            )
+        done = [task.done_at for task in bundle if task.done_at is not None]
+        started_on = civil_date(min(task.opened_at for task in bundle))
+        stopped_on = civil_date(max(done)) if len(done) == len(bundle) else None
+        spans = [_span(task) for task in bundle]
+        shown.extend(
+            _clock_body(rule, started_on, stopped_on, spans, policy, civil_now, round_no)
+            for rule in policy.clocks_of("bundle", voltage, supply)
+        )
     return shown
 
 
 def _span(task: TaskRecord) -> Span:
-    return Span(task.segment, civil_date(task.opened_at), task.done_at and civil_date(task.done_at))
+    return Span(task.segment, civil_date(task.opened_at), _date_of(task.done_at))
+
+
+def _date_of(instant: datetime | None) -> date | None:
+    return None if instant is None else civil_date(instant)
 
 
 def _clock_body(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from itertools import groupby
 
-from chinese_calendar.constants import (  # type: ignore[import-untyped]  # it ships no types
+from chinese_calendar.constants import (
     Holiday,
     holidays,
     workdays,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, Unpack
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -183,6 +183,7 @@ class CaseFile:
         """
         no, task_id = new.name.case_no, str(new.name)
         async with writing(self.engine) as db:
+            await _lock_case(db, applications.c.no == no)
             row = (await db.execute(_case_with_task(no, task_id))).first()
             if row is None:
                 raise UnknownCase(no)
@@ -227,7 +228,7 @@ class CaseFile:
         """
         body = canonical(outcome)
         async with writing(self.engine) as db:
-            row = (await db.execute(_task_with_case(task_id))).first()
+            row = await _locked_task(db, task_id)
             if row is None:
                 raise UnknownTask(task_id)
             if row.state == "closed":
@@ -270,9 +271,14 @@ class CaseFile:
         """Note that an agency's system refuses a task, so that a person looks at it (RB-12.1).
 
         The same problem again is not noted again.
+
+        Raises:
+            UnknownTask: there is no such task.
         """
         async with writing(self.engine) as db:
-            row = (await db.execute(_task_with_case(task_id))).one()
+            row = await _locked_task(db, task_id)
+            if row is None:
+                raise UnknownTask(task_id)
             if row.state != "open" or row.push_problem == problem:
                 return
             await db.execute(
@@ -450,26 +456,30 @@ _CASE_COLUMNS = (
 )
 
 
+async def _lock_case(db: AsyncConnection, which: sa.ColumnElement[bool]) -> None:
+    # A statement that waits for a lock on PostgreSQL sees the locked row as it is afterwards, but
+    # what is joined to it as it was before: so the lock is taken first. SQLite has one writer.
+    if db.dialect.name == "postgresql":
+        await db.execute(sa.select(applications.c.no).where(which).with_for_update())
+
+
 def _case_with_task(no: str, task_id: str) -> sa.Select[*tuple[Any, ...]]:
-    """Lock a case; the task's columns are null if there is no such task."""
+    """Select a case; the task's columns are null if there is no such task."""
     both = applications.outerjoin(
         tasks, sa.and_(tasks.c.case_no == applications.c.no, tasks.c.id == task_id)
     )
-    return (
-        sa.select(*_CASE_COLUMNS, *tasks.c)
-        .select_from(both)
-        .where(applications.c.no == no)
-        .with_for_update(of=applications)
-    )
+    return sa.select(*_CASE_COLUMNS, *tasks.c).select_from(both).where(applications.c.no == no)
 
 
-def _task_with_case(task_id: str) -> sa.Select[*tuple[Any, ...]]:
-    return (
+async def _locked_task(db: AsyncConnection, task_id: str) -> AnyRow | None:
+    case_no = sa.select(tasks.c.case_no).where(tasks.c.id == task_id).scalar_subquery()
+    await _lock_case(db, applications.c.no == case_no)
+    statement = (
         sa.select(*_CASE_COLUMNS, *tasks.c)
         .select_from(tasks.join(applications))
         .where(tasks.c.id == task_id)
-        .with_for_update(of=applications)
     )
+    return (await db.execute(statement)).first()
 
 
 async def _case(db: AsyncConnection, no: str) -> AnyRow:

@@ -74,7 +74,12 @@ class Break:
 
 
 def first_break(
-    links: Iterable[tuple[Link, str]], *, start: str, head_seq: int, head_hash: str
+    case_no: str,
+    links: Iterable[tuple[Link, str]],
+    *,
+    start: str,
+    head_seq: int,
+    head_hash: str,
 ) -> Break | None:
     """Walk one case's events in order and name the first that does not fit.
 
@@ -83,16 +88,19 @@ def first_break(
         start: what the first event's `prev_hash` must be.
         head_seq, head_hash: where the case says its chain ends.
     """
-    expected_seq, expected_prev, case_no = 1, start, None
+    expected_seq, expected_prev = 1, start
     for link, stored in links:
-        case_no = link.case_no
         if link.seq != expected_seq:
             return Break(case_no, expected_seq, f"event {expected_seq} is missing")
         if link.prev_hash != expected_prev:
             return Break(case_no, link.seq, "does not follow from the event before it")
         if link.hash != stored:
             return Break(case_no, link.seq, "was changed after it was written")
+        if link.seq > head_seq:
+            return Break(case_no, link.seq, "was put in after the case's last event")
         expected_seq, expected_prev = link.seq + 1, stored
-    if expected_seq - 1 != head_seq or expected_prev != head_hash:
+    if expected_seq <= head_seq:
         return Break(case_no, expected_seq, "the case's last events are missing")
+    if expected_prev != head_hash:
+        return Break(case_no, head_seq, "was changed after it was written")
     return None

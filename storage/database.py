@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event
-from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 BUSY_TIMEOUT_MS = 15_000
@@ -29,16 +29,26 @@ def async_url(url: str) -> str:
 
 
 def open_engine(url: str, *, pool_size: int = 5) -> AsyncEngine:
-    """Open the database at `url`, e.g. `sqlite:///var/onewindow.db`."""
+    """Open the database at `url`, e.g. `sqlite:///var/onewindow.db`.
+
+    Its errors hide what was written: they end up in logs (RB-13.3).
+    """
     parsed = make_url(async_url(url))
     if parsed.get_backend_name() == "postgresql":
-        return create_async_engine(parsed, pool_size=pool_size, pool_pre_ping=True)
+        return create_async_engine(
+            parsed, pool_size=pool_size, pool_pre_ping=True, hide_parameters=True
+        )
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(parsed, pool_size=pool_size)
-    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-    event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    engine = create_async_engine(parsed, pool_size=pool_size, hide_parameters=True)
+    prepare_sqlite(engine.sync_engine)
     return engine
+
+
+def prepare_sqlite(engine: Engine) -> None:
+    """Have every connection of `engine` be safe, and its transactions begin as they are meant."""
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
 
 
 def _prepare_sqlite(dbapi_connection: Any, _record: object) -> None:
@@ -69,3 +79,13 @@ async def writing(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         await connection.execution_options(writes=True)
         async with connection.begin():
             yield connection
+
+
+@asynccontextmanager
+async def snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Read one moment of the file, however many statements it takes and whatever is written."""
+    async with engine.connect() as connection:
+        # SQLite's transactions see one moment by themselves.
+        if connection.dialect.name == "postgresql":
+            await connection.execution_options(isolation_level="REPEATABLE READ")
+        yield connection

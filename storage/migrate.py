@@ -9,13 +9,16 @@ from alembic.config import Config
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
-from storage.database import async_url
+from storage.database import async_url, prepare_sqlite
 
 SCRIPTS = Path(__file__).parent / "migrations"
 
 
 def upgrade(url: str) -> None:
-    """Bring the database at `url` up to date; an up-to-date one is left as it is."""
+    """Bring the database at `url` up to date; an up-to-date one is left as it is.
+
+    It is one transaction: an upgrade that was cut off has not begun.
+    """
     # Migrations run in one thread, one connection: the async driver would add nothing.
     parsed = make_url(async_url(url))
     if parsed.get_backend_name() == "sqlite":
@@ -25,8 +28,10 @@ def upgrade(url: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS))
     engine = create_engine(parsed)
+    if parsed.get_backend_name() == "sqlite":
+        prepare_sqlite(engine)
     try:
-        with engine.begin() as connection:
+        with engine.connect().execution_options(writes=True) as connection, connection.begin():
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     finally:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
-from typing import Any, Generic, Self, TypeVar, Unpack
+from datetime import UTC, datetime
+from typing import Any, Generic, Self, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -14,10 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from domain.civil_clock import CivilClock
 from domain.errors import FieldProblem, InputRefused, UnknownCase, UnknownTask
 from storage.chain import GENESIS, Break, Link, digest, first_break
+from storage.database import snapshot
 from storage.records import AnyRow, TaskRecord, clock_of, parsed
 from storage.tables import actions, applications, events, register, tasks
 
 T = TypeVar("T")
+
+_SEQUENCE = re.compile("[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,7 @@ class Reading:
             )
         if cursor is not None:
             (last,) = _cursor_parts(cursor, 1)
-            if not last.isdecimal():
+            if _SEQUENCE.fullmatch(last) is None:
                 raise _bad_cursor()
             statement = statement.where(applications.c.sequence < int(last))
         rows = await self._rows(statement.limit(limit + 1))
@@ -189,7 +193,8 @@ class Reading:
                 opened_at = datetime.fromisoformat(at)
             except ValueError:
                 raise _bad_cursor() from None
-            if opened_at.tzinfo is None:
+            # Given out in UTC, which every instant of the calendar fits.
+            if opened_at.tzinfo is not UTC:
                 raise _bad_cursor()
             statement = statement.where(
                 sa.tuple_(tasks.c.opened_at, tasks.c.id)
@@ -225,17 +230,16 @@ class Reading:
 
         The whole file is read in one transaction, case by case in the order of the register.
         """
-        async with self.engine.connect() as db:
+        async with snapshot(self.engine) as db:
             last = (await db.execute(sa.select(register))).first()
             previous_hash, count = GENESIS, 0
-            numbers = await db.stream_scalars(
-                sa.select(applications.c.no).order_by(applications.c.sequence)
-            )
-            async for no in numbers:
-                count += 1
-                found, previous_hash = await _break_of_case(db, no, count, previous_hash)
-                if found is not None:
-                    return count, found
+            in_order = sa.select(applications.c.no).order_by(applications.c.sequence)
+            async with db.stream_scalars(in_order) as numbers:
+                async for no in numbers:
+                    count += 1
+                    found, previous_hash = await _break_of_case(db, no, count, previous_hash)
+                    if found is not None:
+                        return count, found
         expected = (last.last_sequence, last.last_hash) if last else (0, GENESIS)
         if (count, previous_hash) != expected:
             return count, Break(None, None, "the register knows of cases that are missing")
@@ -268,7 +272,7 @@ async def _break_of_case(
         return Break(None, None, f"the case with sequence {sequence} is missing"), first_hash
     names = [f.name for f in fields(Link)]
     links = [(Link(**{name: row._mapping[name] for name in names}), row.hash) for row in rows]
-    found = first_break(links, start=start, head_seq=case.head_seq, head_hash=case.head_hash)
+    found = first_break(no, links, start=start, head_seq=case.head_seq, head_hash=case.head_hash)
     if found is None and parsed(rows[0].body)["content_sha256"] != digest(case.content):
         found = Break(no, 1, "the application's content was changed after it was submitted")
     if found is None:
@@ -301,7 +305,8 @@ def _cursor_parts(cursor: str, count: int) -> list[str]:
         parts = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().split("|")
     except ValueError:
         raise _bad_cursor() from None
-    if len(parts) != count or "\x00" in cursor:
+    # PostgreSQL takes no NUL in a text, be it only compared.
+    if len(parts) != count or any("\x00" in part for part in parts):
         raise _bad_cursor()
     return parts
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime
-from typing import Any, Self, Unpack
+from typing import Any, Self
 
 import orjson
 import sqlalchemy as sa

@@ -15,6 +15,6 @@ def test_every_setting_is_documented_with_its_meaning() -> None:
     fields = {f"ONEWINDOW_{name.upper()}": each for name, each in Settings.model_fields.items()}
     assert set(documented) == set(fields)
     for variable, field in fields.items():
-        assert field.description in documented[variable]
+        assert field.description and field.description in documented[variable]
         if isinstance(field.default, str | int | float):
             assert f"`{field.default}`" in documented[variable]

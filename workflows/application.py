@@ -53,7 +53,8 @@ class Application:
         await workflow.wait_condition(lambda: story.done() or self._withdrawal is not None)
         if not story.done():
             story.cancel()
-            await workflow.wait([story])
+            # Whatever it raises now says only that it was cancelled.
+            await asyncio.gather(story, return_exceptions=True)
             return await self._closed(Ending.WITHDRAWN)
         return await self._closed(story.result())
 
@@ -86,12 +87,36 @@ class Application:
     # ------------------------------------------------------------------ steps of both stories
 
     async def _papers_checked(self) -> None:
-        answer = await self._answered(TaskKind.CHECK_PAPERS)
+        answer = await self._answered_or_deemed_accepted()
         if answer.code is Code.CORRECTION_NEEDED:
             # RB-3.5: one notice names everything missing; after it, accept or decline.
             await self._answered(TaskKind.CORRECT_PAPERS)
             answer = await self._answered(TaskKind.CHECK_PAPERS, round_no=2)
         await on_file(CaseFileActivities.accept_case, self._case.policy, self._case.no, answer)
+
+    async def _answered_or_deemed_accepted(self) -> Answer:
+        """Wait for the desk's answer, but not beyond the days in which it may give notice.
+
+        RB-3.5: without notice by then the papers are accepted as of the day of receipt. This is
+        the one silence that the law itself answers; a department's never is (RB-4.5).
+        """
+        now = workflow.now()
+        lapses_at = await on_file(
+            CaseFileActivities.notice_lapses_at, self._case.policy, self._case.clock.civil(now)
+        )
+        checking = asyncio.create_task(self._answered(TaskKind.CHECK_PAPERS))
+        time_left = self._case.clock.engine(lapses_at) - now
+        await workflow.wait([checking], timeout=time_left.total_seconds())
+        if checking.done():
+            return checking.result()
+        checking.cancel()
+        await asyncio.gather(checking, return_exceptions=True)
+        # What the desk put on file a moment before stands, and may be where the story ends.
+        now = workflow.now()
+        answer = await on_file(
+            CaseFileActivities.deem_accepted, self._case.no, self._case.clock.civil(now)
+        )
+        return self._unless_it_ends(TaskKind.CHECK_PAPERS, answer)
 
     async def _line_built(self) -> None:
         await self._answered(TaskKind.BUILD_LINE)
@@ -165,8 +190,13 @@ class Application:
 
     async def _answered(self, kind: TaskKind, *, round_no: int = 1) -> Answer:
         """Owe a task; return its answer, unless that answer is where the story ends."""
+        if self._withdrawal is not None:
+            # A bundle that concludes while it is being cancelled returns as if it were not.
+            raise _StoryEnds(Ending.WITHDRAWN)
         self._reached = kind
-        answer = await owe(self._case, kind, round_no=round_no)
+        return self._unless_it_ends(kind, await owe(self._case, kind, round_no=round_no))
+
+    def _unless_it_ends(self, kind: TaskKind, answer: Answer) -> Answer:
         match STORY[self._case.voltage][kind][answer.code].then:
             case Ending.CONNECTED:
                 return answer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from workflows.owing import on_file, owe
 
@@ -22,7 +23,10 @@ class ApprovalBundle:
     async def run(self, bundle: Bundle) -> BundleResult:
         try:
             await self._every_department_answered(bundle)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, ActivityError) as ended:
+            # Waits that are cancelled end in the error of an activity, whose cause is the cancel.
+            if not is_cancelled_exception(ended):
+                raise
             return BundleResult(WITHDRAWN, may_build=False)
         return await on_file(
             CaseFileActivities.conclude_bundle,

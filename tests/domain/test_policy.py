@@ -31,7 +31,9 @@ def refusal(text: str) -> str:
 
 def without_table(header: str) -> str:
     """The file without one table, up to the next header or comment."""
-    text, count = re.subn(rf"^{re.escape(header)}\n(?:(?![\[#]).*\n)*", "", TEXT, flags=re.M)
+    text, count = re.subn(
+        rf"^{re.escape(header)}\n(?:(?![\[#]).*\n)*", "", TEXT, flags=re.MULTILINE
+    )
     assert count >= 1, header
     return text
 

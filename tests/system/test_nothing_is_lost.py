@@ -118,6 +118,7 @@ async def _check_everything_on_file(town: Town, expected: dict[str, Sample]) -> 
         # RB-3.5: while programs are down the desk's days may run out, and the law answers for it.
         if tasks[0].decided_by != SYSTEM:
             assert case.ending == sample.ending, f"{no} ({sample.name})"
+        assert case.ending is not None
         check_story(Voltage(case.voltage), case.ending, tasks)
         events = await town.reading.events(no)
         once = Counter((e.kind, e.task_id, e.body.get("round")) for e in events)
@@ -128,6 +129,6 @@ async def _check_everything_on_file(town: Town, expected: dict[str, Sample]) -> 
 
 async def _check_every_process_ended_once(town: Town, numbers: list[str]) -> None:
     runs = await town.processes()
-    applications = Counter(id for kind, id, _ in runs if kind == "Application")
+    applications = Counter(no for kind, no, _ in runs if kind == "Application")
     assert applications == Counter(numbers)
     assert {status for _, _, status in runs} == {"COMPLETED"}

@@ -167,5 +167,5 @@ async def eventually(holds: Callable[[], Any], within_s: float) -> None:
         TimeoutError: it did not within `within_s` seconds.
     """
     async with asyncio.timeout(within_s):
-        while not await holds():
+        while not await holds():  # noqa: ASYNC110  another program's state has no event to wait for
             await asyncio.sleep(0.1)
