@@ -21,6 +21,7 @@ from commands.installation import Installation
 from commands.supervisor import Program, Supervisor
 from domain.civil_clock import CivilClock
 from domain.policy import Policy
+from policy.calendar import CALENDAR_FILE
 from settings import Settings
 
 SANDBOX_PORT = 8100
@@ -81,7 +82,12 @@ def plan(
             for agency, rule in policy.agencies.items()
             if rule.role != "supervisor"
         }
-        options = {"--port": str(port), "--api": api, "--keys-file": str(installation.keys_file)}
+        options = {
+            "--port": str(port),
+            "--api": api,
+            "--keys-file": str(installation.keys_file),
+            "--calendar": str(CALENDAR_FILE),
+        }
         flags = [word for option in options.items() for word in option]
         sandbox_programs = (_module("sandbox", others, *flags, *sandbox_arguments),)
     ours = {k: v for k, v in os.environ.items() if k.startswith("ONEWINDOW_")} | {

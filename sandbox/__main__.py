@@ -13,6 +13,7 @@ import uvicorn
 from sandbox.app import create_app
 from sandbox.decisions import CHANCES, Judgement
 from sandbox.faults import FAULTS, Faults, FaultUnknown, parse_faults
+from sandbox.hours import WorkedDays
 from sandbox.peer import Conduct, Peer
 from sandbox.routes import HIGH_VOLTAGE
 
@@ -56,6 +57,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     option("api", "http://127.0.0.1:8000", "base of OneWindow, without /api/v1")
     option("keys-file", "", 'JSON file {"agency": "key", …}; its agencies are those played')
     option("seed", "7", "what every draw follows from", int)
+    option("calendar", "", "TOML file of holidays and make-up days; without: Monday to Friday")
     option("delay", "1", "factor on the civil delays; 0 answers at once", float)
     option("reply", "callback", "callback, or push to answer in the push (with delay 0)")
     option("route", "", "one high-voltage route for every case: " + ", ".join(HIGH_VOLTAGE))
@@ -83,6 +85,7 @@ def _peer(given: argparse.Namespace) -> Peer:
         raise ValueError(f"--reply {given.reply}: callback or push")
     if given.delay < 0:
         raise ValueError(f"--delay {given.delay}: must not be negative")
+    days = WorkedDays.read(Path(given.calendar)) if given.calendar else WorkedDays()
     faults = Faults(given.seed, keys)
     faults.replace(parse_faults(given.fault))
 
@@ -91,7 +94,7 @@ def _peer(given: argparse.Namespace) -> Peer:
 
     return Peer(
         keys=keys,
-        conduct=Conduct(given.seed, given.delay, given.reply == "push", given.slow_seconds),
+        conduct=Conduct(given.seed, given.delay, given.reply == "push", given.slow_seconds, days),
         judgement=Judgement(given.seed, _chances(given.chance), given.route or None, is_refusing),
         faults=faults,
         api=given.api,

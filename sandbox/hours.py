@@ -1,7 +1,10 @@
 """Civil time of the peer: its clock, the hours people keep, and how long each task takes them."""
 
+import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from pathlib import Path
 
 from sandbox.chance import between
 from sandbox.tasks import Task
@@ -31,12 +34,45 @@ class CivilClock:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkedDays:
+    """Which days offices work: Monday to Friday but for holidays, and make-up days (调休)."""
+
+    holidays: frozenset[date] = frozenset()
+    make_up_days: frozenset[date] = frozenset()
+
+    @classmethod
+    def read(cls, path: Path) -> "WorkedDays":
+        """Read a calendar: a TOML file of `[years.N]` with `holidays` and `make_up_days`.
+
+        Raises:
+            ValueError: it is none; names the file.
+        """
+        try:
+            years = tomllib.loads(path.read_text(encoding="utf-8"))["years"].values()
+            return cls(
+                _dates(day for year in years for day in year["holidays"]),
+                _dates(day for year in years for day in year["make_up_days"]),
+            )
+        except (tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as problem:
+            raise ValueError(f"--calendar {path}: no calendar ({problem!r})") from problem
+
+    def __contains__(self, day: date) -> bool:
+        if day.weekday() >= 5:
+            return day in self.make_up_days
+        return day not in self.holidays
+
+
+def _dates(values: Iterable[object]) -> frozenset[date]:
+    return frozenset(value for value in values if isinstance(value, date))
+
+
+@dataclass(frozen=True, slots=True)
 class Hours:
-    """When somebody answers. Statutory holidays are unknown here: officials may then be on duty."""
+    """When somebody answers; `days` is None for people who do so on any day."""
 
     opens: time
     closes: time
-    is_open_at_weekends: bool
+    days: WorkedDays | None
 
     def is_open(self, instant: datetime) -> bool:
         """Tell whether somebody is there at the civil `instant`."""
@@ -54,11 +90,16 @@ class Hours:
         return datetime.combine(day, self.opens, instant.tzinfo) + settling
 
     def _is_open_on(self, day: date) -> bool:
-        return self.is_open_at_weekends or day.weekday() < 5
+        return self.days is None or day in self.days
 
 
-OFFICE = Hours(time(8, 30), time(17, 30), is_open_at_weekends=False)
-HOME = Hours(time(8), time(21), is_open_at_weekends=True)
+HOME = Hours(time(8), time(21), days=None)
+
+
+def office(days: WorkedDays) -> Hours:
+    """Return when officials answer."""
+    return Hours(time(8, 30), time(17, 30), days)
+
 
 # Civil days from the push to the answer, before the hours above are kept.
 DAYS: dict[str, tuple[float, float]] = {
@@ -80,7 +121,9 @@ DAYS: dict[str, tuple[float, float]] = {
 LOW_VOLTAGE_DAYS: dict[str, tuple[float, float]] = {"build_line": (1.0, 3.0)}
 
 
-def answered_at(task: Task, received_at: datetime, seed: int, delay: float) -> datetime:
+def answered_at(
+    task: Task, received_at: datetime, seed: int, delay: float, days_worked: WorkedDays
+) -> datetime:
     """Return the civil instant at which `task`, received then, is answered.
 
     Args:
@@ -88,17 +131,20 @@ def answered_at(task: Task, received_at: datetime, seed: int, delay: float) -> d
     """
     low, high = (LOW_VOLTAGE_DAYS if task.voltage == "low" else {}).get(task.kind, DAYS[task.kind])
     days = between(low, high, seed, "days", task.id) * delay
-    return _in_hours(task, received_at + timedelta(days=days), seed)
+    return _in_hours(task, received_at + timedelta(days=days), seed, days_worked)
 
 
-def answered_late(task: Task, due_on: date, answer_at: datetime, seed: int) -> datetime:
+def answered_late(
+    task: Task, due_on: date, answer_at: datetime, seed: int, days_worked: WorkedDays
+) -> datetime:
     """Return `answer_at`, or an instant up to two days after the day `due_on` has passed."""
     days = 1 + between(0.0, 2.0, seed, "late days", task.id)
-    overdue = datetime.combine(due_on, OFFICE.opens, answer_at.tzinfo) + timedelta(days=days)
-    return _in_hours(task, max(answer_at, overdue), seed)
+    opens = office(days_worked).opens
+    overdue = datetime.combine(due_on, opens, answer_at.tzinfo) + timedelta(days=days)
+    return _in_hours(task, max(answer_at, overdue), seed, days_worked)
 
 
-def _in_hours(task: Task, instant: datetime, seed: int) -> datetime:
-    hours = HOME if task.owed_by == "applicant" else OFFICE
+def _in_hours(task: Task, instant: datetime, seed: int, days_worked: WorkedDays) -> datetime:
+    hours = HOME if task.owed_by == "applicant" else office(days_worked)
     settling = timedelta(minutes=between(2, 90, seed, "settling", task.id))
     return hours.next_open(instant, settling)

@@ -16,7 +16,7 @@ from sandbox.caller import CallFailed, Connection
 from sandbox.chance import between
 from sandbox.decisions import Judgement
 from sandbox.faults import Faults
-from sandbox.hours import CivilClock, answered_at, answered_late
+from sandbox.hours import CivilClock, WorkedDays, answered_at, answered_late
 from sandbox.tasks import Task
 
 log = logging.getLogger("sandbox")
@@ -65,12 +65,14 @@ class Conduct:
         delay: factor on the civil delays; 0 answers at once, at any hour.
         answers_in_push: with delay 0, the push itself is answered with the outcome.
         slow_seconds: what `slow` holds an answer back for, on average, in real seconds.
+        days: which days offices work.
     """
 
     seed: int
     delay: float
     answers_in_push: bool
     slow_seconds: float
+    days: WorkedDays = field(default_factory=WorkedDays)
 
 
 @dataclass(slots=True)
@@ -187,9 +189,10 @@ class Peer:
         if now is None or self.clock is None:
             self._unscheduled.append((task, answer))
             return
-        due = answered_at(task, now, self.conduct.seed, self.conduct.delay)
+        conduct = self.conduct
+        due = answered_at(task, now, conduct.seed, conduct.delay, conduct.days)
         if is_late and task.due_on is not None:
-            due = answered_late(task, task.due_on, due, self.conduct.seed)
+            due = answered_late(task, task.due_on, due, conduct.seed, conduct.days)
             self.counts[answer.agency]["late"] += 1
         loop = asyncio.get_running_loop()
         answer.timer = loop.call_at(self.clock.real(due), self._decided, answer)

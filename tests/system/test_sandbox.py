@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from socket import create_server
 from typing import Any
@@ -32,7 +32,7 @@ from sandbox.caller import CallFailed, Connection
 from sandbox.chance import draw
 from sandbox.decisions import CHANCES, DEPARTMENTS, MARKERS, Judgement, Story
 from sandbox.faults import Faults
-from sandbox.hours import OFFICE, CivilClock, answered_at, answered_late
+from sandbox.hours import CivilClock, WorkedDays, answered_at, answered_late, office
 from sandbox.peer import Conduct, Peer
 from sandbox.tasks import TaskUnreadable, read_task
 
@@ -687,6 +687,9 @@ def test_routes_are_spread_and_mostly_concern_several_departments() -> None:
     assert sum(name not in ("no_permit", "town_duct") for name in names) > len(names) / 2
 
 
+CALENDAR = WorkedDays.read(Path(__file__).parents[2] / "policy" / "calendar-cn.toml")
+
+
 @pytest.mark.parametrize(
     ("received", "delay"),
     [
@@ -694,19 +697,33 @@ def test_routes_are_spread_and_mostly_concern_several_departments() -> None:
         ("2026-09-18T17:29:00+08:00", 1.0),
         ("2026-09-19T12:00:00+08:00", 0.01),
         ("2026-09-20T23:59:00+08:00", 0.01),
+        ("2026-09-30T17:00:00+08:00", 1.0),
     ],
 )
 def test_officials_answer_on_weekdays_in_their_hours(received: str, delay: float) -> None:
     received_at = datetime.fromisoformat(received)
     for department in DEPARTMENTS:
         task = read_task(a_task("permits", department, items=(ITEM,)))
-        at = answered_at(task, received_at, 7, delay)
+        at = answered_at(task, received_at, 7, delay, CALENDAR)
         assert at > received_at
-        assert OFFICE.is_open(at)
-        assert at == answered_at(task, received_at, 7, delay)
-        late = answered_late(task, received_at.date(), at, 7)
-        assert OFFICE.is_open(late)
+        assert office(CALENDAR).is_open(at)
+        assert at == answered_at(task, received_at, 7, delay, CALENDAR)
+        late = answered_late(task, received_at.date(), at, 7, CALENDAR)
+        assert office(CALENDAR).is_open(late)
         assert late.date() > received_at.date()
+
+
+def test_offices_keep_holidays_and_make_up_days() -> None:
+    days = [date(2026, 9, 20), date(2026, 9, 25), date(2026, 10, 7), date(2026, 10, 10)]
+    assert [day in CALENDAR for day in days] == [True, False, False, True]
+    assert [day in WorkedDays() for day in days] == [False, True, True, False]
+
+
+def test_a_calendar_that_is_none_is_named(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text("[years.2026]\n")
+    with pytest.raises(ValueError, match=r"wrong\.toml: no calendar"):
+        WorkedDays.read(wrong)
 
 
 def test_a_draw_follows_from_its_name_alone() -> None:
