@@ -1,0 +1,1 @@
+"""What OneWindow can carry on this machine, measured against the engine alone. `make bench`."""

@@ -1,0 +1,176 @@
+"""The measurements, each on programs of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client
+
+from bench.counted import read_counts
+from bench.programs import cpu_s, rss_mb
+from bench.subjects import Floor, Full, Subject, carry
+
+WARM_UP_CASES = 15
+HISTORIES = 5
+COUNTED_CASES = 20
+DEPARTMENTS_ANSWER_AFTER_S = 20.0
+STOPS = ("check_papers", "supply_plan", "line_design", "permits")
+"""Where the open cases wait whose memory is measured: a quarter of them at each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lap:
+    """One run of a subject.
+
+    Attributes:
+        cpu_ms: processor time per case, by program.
+        events, workflow_tasks, history_bytes: per case, the child's included.
+    """
+
+    subject: str
+    cases_per_s: float
+    cpu_ms: dict[str, float]
+    events: float
+    workflow_tasks: float
+    history_bytes: float
+
+    @property
+    def total_cpu_ms(self) -> float:
+        """Processor time per case of all programs together."""
+        return sum(self.cpu_ms.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """SQL per case, by program: statements, commits, rollbacks."""
+
+    per_case: dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """How long submissions took, in milliseconds, at a steady rate."""
+
+    per_s: float
+    submissions: int
+    p50_ms: float
+    p99_ms: float
+    worst_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Resident memory of the worker in MB: with nothing to do, with open cases, and after them."""
+
+    open_cases: int
+    idle_mb: float
+    open_mb: float
+    after_mb: float
+
+
+async def lap(kind: type[Floor] | type[Full], folder: Path, cases: int, at_once: int) -> Lap:
+    """Take cases to their ends on freshly started programs, after a warm-up."""
+    subject: Subject
+    async with kind(folder) as subject:
+        programs = subject.programs
+        await carry(subject, min(WARM_UP_CASES, cases), at_once)
+        cpu_before = {name: cpu_s(pid) for name, pid in programs.pids.items()}
+        began = time.perf_counter()
+        ids = await carry(subject, cases, at_once)
+        seconds = time.perf_counter() - began
+        cpu_ms = {
+            name: (cpu_s(pid) - cpu_before[name]) / cases * 1000
+            for name, pid in programs.pids.items()
+        }
+        events, workflow_tasks, size = await _histories(subject, ids[:HISTORIES])
+        return Lap(subject.name, cases / seconds, cpu_ms, events, workflow_tasks, size)
+
+
+async def _histories(subject: Subject, ids: Sequence[str]) -> tuple[float, float, float]:
+    client: Client = await subject.engine_client()
+    events = workflow_tasks = size = 0
+    for no in ids:
+        for workflow_id in (no, subject.child_of(no)):
+            history = await client.get_workflow_handle(workflow_id).fetch_history()
+            events += len(history.events)
+            size += sum(event.ByteSize() for event in history.events)
+            workflow_tasks += sum(
+                event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+                for event in history.events
+            )
+    return events / len(ids), workflow_tasks / len(ids), size / len(ids)
+
+
+async def statements(folder: Path, at_once: int) -> Statements:
+    """Count SQL over a few cases in the real processes."""
+    async with Full(folder, is_counted=True) as full:
+        await carry(full, 2, 2)
+        before = {name: read_counts(full.counts_file(name)) for name in ("api", "worker")}
+        await carry(full, COUNTED_CASES, at_once)
+        return Statements(
+            {
+                name: {
+                    what: (count - before[name][what]) / COUNTED_CASES
+                    for what, count in read_counts(full.counts_file(name)).items()
+                }
+                for name in before
+            }
+        )
+
+
+async def latency_and_memory(
+    folder: Path, per_s: float, seconds: float, open_cases: int, at_once: int
+) -> tuple[Latency, Memory]:
+    """Submit at a steady rate while agencies take their time; then fill up with open cases."""
+    async with Full(folder) as full:
+        programs = full.programs
+        worker = programs.pids["worker"]
+        idle_mb = rss_mb(worker)
+        await carry(full, WARM_UP_CASES, at_once)
+        await full.plan(delay_s=DEPARTMENTS_ANSWER_AFTER_S, stops=STOPS)
+        numbers, latency = await _submitted_steadily(full, per_s, seconds)
+        await full.plan(stops=STOPS)
+
+        async def stopped() -> int:
+            return (await full.peer_counts()).get("stopped", 0)
+
+        async def all_wait() -> bool:
+            return (await full.peer_counts())["held"] == full.open_tasks()
+
+        missing = open_cases - len(numbers)
+        numbers += await carry(full, missing, at_once, stopped)
+        await programs.until("every open case waits at its stop", all_wait)
+        open_mb = rss_mb(worker)
+        gate = asyncio.Semaphore(at_once)
+
+        async def withdrawn(no: str) -> None:
+            async with gate:
+                await full.withdraw(no)
+
+        await asyncio.gather(*(withdrawn(no) for no in numbers))
+        return latency, Memory(len(numbers), idle_mb, open_mb, rss_mb(worker))
+
+
+async def _submitted_steadily(
+    full: Full, per_s: float, seconds: float
+) -> tuple[list[str], Latency]:
+    began = time.perf_counter()
+
+    async def submitted(position: int) -> tuple[str, float]:
+        # Measured from when it was due, so that a stall is not hidden by the calls it held up.
+        due_at = began + position / per_s
+        await asyncio.sleep(max(0.0, due_at - time.perf_counter()))
+        no = await full.submit()
+        return no, (time.perf_counter() - due_at) * 1000
+
+    results = await asyncio.gather(*(submitted(n) for n in range(round(per_s * seconds))))
+    took = sorted(ms for _, ms in results)
+    cuts = statistics.quantiles(took, n=100, method="inclusive")
+    latency = Latency(per_s, len(took), cuts[49], cuts[98], took[-1])
+    return [no for no, _ in results], latency

@@ -1,0 +1,134 @@
+"""What was measured, as a table for people and as JSON."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any
+
+from rich.table import Table
+
+from bench.measures import Lap, Latency, Memory, Statements
+
+
+@dataclass
+class Report:
+    """Everything one run of the bench found; what was not asked for is absent."""
+
+    machine: dict[str, Any]
+    laps: list[Lap] = field(default_factory=list)
+    statements: Statements | None = None
+    latency: Latency | None = None
+    memory: Memory | None = None
+
+    def ratio(self) -> float | None:
+        """Throughput of the whole system over that of the engine alone, medians of both."""
+        full, floor = self._of("full"), self._of("floor")
+        if not full or not floor:
+            return None
+        return _median(full, _speed) / _median(floor, _speed)
+
+    def cpu_ratio(self) -> float | None:
+        """The same by processor time, which other programs on the machine disturb less."""
+        full, floor = self._of("full"), self._of("floor")
+        if not full or not floor:
+            return None
+        return _median(floor, _cpu) / _median(full, _cpu)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all figures."""
+        return {
+            "machine": self.machine,
+            "ratio": self.ratio(),
+            "cpu_ratio": self.cpu_ratio(),
+            "laps": [asdict(each) for each in self.laps],
+            "statements": self.statements and self.statements.per_case,
+            "latency": self.latency and asdict(self.latency),
+            "memory": self.memory and asdict(self.memory),
+        }
+
+    def tables(self) -> list[Table]:
+        """Return the tables for the terminal."""
+        found = [self._cases()] if self.laps else []
+        if self.statements or self.latency or self.memory or self.ratio():
+            found.append(self._targets())
+        return found
+
+    def _cases(self) -> Table:
+        table = Table(title="High-voltage cases, end to end", title_justify="left")
+        table.add_column("per case")
+        kinds = [kind for kind in ("full", "floor") if self._of(kind)]
+        for kind in kinds:
+            table.add_column({"full": "OneWindow", "floor": "bare engine"}[kind], justify="right")
+
+        def row(name: str, text: Callable[[Sequence[Lap]], str]) -> None:
+            table.add_row(name, *(text(self._of(kind)) for kind in kinds))
+
+        row("cases/s, median", lambda laps: f"{_median(laps, _speed):.2f}")
+        row("  of laps", lambda laps: " ".join(f"{each.cases_per_s:.2f}" for each in laps))
+        row("history events", lambda laps: f"{_median(laps, _events):.0f}")
+        row("workflow tasks", lambda laps: f"{_median(laps, _workflow_tasks):.0f}")
+        row("history KB", lambda laps: f"{_median(laps, _history_bytes) / 1000:.1f}")
+        row("CPU ms, all", lambda laps: f"{_median(laps, _cpu):.0f}")
+        for program in dict.fromkeys(name for each in self.laps for name in each.cpu_ms):
+            row(f"  {program}", partial(_cpu_of, program))
+        return table
+
+    def _targets(self) -> Table:
+        table = Table(title="Against what is aimed at", title_justify="left")
+        for name in ("measure", "found", "aim"):
+            table.add_column(name, justify="left" if name == "measure" else "right")
+        if (ratio := self.ratio()) is not None:
+            table.add_row("cases/s, OneWindow : bare engine", f"{ratio:.2f}", "≥ 0.6")
+            table.add_row("  by CPU time", f"{self.cpu_ratio():.2f}", "")
+        if full := self._of("full"):
+            table.add_row("history events per case", f"{_median(full, _events):.0f}", "≤ 130")
+        if self.statements:
+            for program, counts in self.statements.per_case.items():
+                text = ", ".join(f"{count:.1f} {what}" for what, count in counts.items())
+                table.add_row(f"SQL per case, {program}", text, "")
+        if self.latency:
+            at = f"submission at {self.latency.per_s:g}/s"
+            table.add_row(f"{at}, p50", f"{self.latency.p50_ms:.0f} ms", "")
+            table.add_row(f"{at}, p99", f"{self.latency.p99_ms:.0f} ms", "< 100 ms")
+            table.add_row(f"{at}, worst", f"{self.latency.worst_ms:.0f} ms", "")
+        if self.memory:
+            table.add_row("worker idle", f"{self.memory.idle_mb:.0f} MB", "")
+            of = f"worker, {self.memory.open_cases} open cases"
+            table.add_row(of, f"{self.memory.open_mb:.0f} MB", "< 300 MB")
+            table.add_row("worker after them", f"{self.memory.after_mb:.0f} MB", "")
+        return table
+
+    def _of(self, subject: str) -> list[Lap]:
+        return [each for each in self.laps if each.subject == subject]
+
+
+def _speed(each: Lap) -> float:
+    return each.cases_per_s
+
+
+def _cpu(each: Lap) -> float:
+    return each.total_cpu_ms
+
+
+def _events(each: Lap) -> float:
+    return each.events
+
+
+def _workflow_tasks(each: Lap) -> float:
+    return each.workflow_tasks
+
+
+def _history_bytes(each: Lap) -> float:
+    return each.history_bytes
+
+
+def _cpu_of(program: str, laps: Sequence[Lap]) -> str:
+    values = [each.cpu_ms[program] for each in laps if program in each.cpu_ms]
+    return f"{statistics.median(values):.0f}" if values else ""
+
+
+def _median(laps: Sequence[Lap], value: Callable[[Lap], float]) -> float:
+    return statistics.median(value(each) for each in laps)
