@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -15,10 +15,12 @@ from activities.contract import civil_text
 from api import applications, problems, tasks
 from api.auth import Keys
 from api.delivery import Delivery
+from api.description import DescribedApi
 from api.engine import Engine
 from api.problems import NOT_FOUND, PROBLEMS, TOO_LARGE, Refused, respond
-from api.schemas import CivilNow
+from api.schemas import CivilNow, Liveness, ProblemType, Readiness, refusals
 from api.services import Services, Serving
+from domain.errors import FieldProblem, InputRefused
 from policy.loader import policy_for
 from settings import Settings
 from storage.casefile import CaseFile
@@ -36,13 +38,18 @@ async def clock(services: Serving) -> dict[str, object]:
     return {"civil_now": civil_text(civil.civil(services.now())), "speed": civil.speed}
 
 
-@operators.get("/healthz", summary="Is the process alive?")
+@operators.get("/healthz", response_model=Liveness, summary="Is the process alive?")
 async def healthz() -> dict[str, str]:
     """Answer; nothing else is asked."""
     return {"status": "alive"}
 
 
-@operators.get("/readyz", summary="Can it do its work?")
+@operators.get(
+    "/readyz",
+    response_model=Readiness,
+    summary="Can it do its work?",
+    responses={503: {"model": Readiness, "description": "The case file is away"}},
+)
 async def readyz(services: Serving) -> Response:
     """200 when applications can be taken in; the engine may be away, and is named then."""
     has_casefile = await services.reading.is_reachable()
@@ -51,7 +58,12 @@ async def readyz(services: Serving) -> Response:
     return JSONResponse(body, status_code=200 if has_casefile else 503)
 
 
-@operators.get("/problems/{slug}", summary="What a problem type means")
+@operators.get(
+    "/problems/{slug}",
+    response_model=ProblemType,
+    summary="What a problem type means",
+    responses=refusals(404),
+)
 async def problem_type(slug: str) -> dict[str, object]:
     """Describe a problem type, so that its URI leads somewhere."""
     for each in PROBLEMS:
@@ -85,7 +97,7 @@ def build_app(
                 await bringing
             await casefile.close()
 
-    app = FastAPI(
+    app = DescribedApi(
         title="OneWindow 一窗通电",
         version="1",
         summary="From the window to a live meter, within the promised limits",
@@ -105,10 +117,19 @@ def build_app(
     )
     problems.install(app)
     for router in (applications.router, tasks.router, open_to_all):
-        app.include_router(router, prefix="/api/v1")
+        app.include_router(router, prefix="/api/v1", dependencies=[Depends(_each_once)])
     app.include_router(operators)
     app.add_middleware(BodyLimit, limit=settings.body_limit_bytes)
     return app
+
+
+async def _each_once(request: Request) -> None:
+    # Of a repeated parameter the framework takes the last: the list would not be what was asked.
+    names = [name for name, _ in request.query_params.multi_items()]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise InputRefused(
+            *(FieldProblem(name, "is given more than once", "重复填写") for name in repeated)
+        )
 
 
 class BodyLimit:
@@ -139,14 +160,16 @@ class BodyLimit:
 
         async def noted(message: Message) -> None:
             nonlocal has_answered
-            has_answered = True
-            await send(message)
+            # The framework takes what `counted` raises for a body that cannot be read; that answer
+            # gives way to the one below.
+            if taken <= self._limit or has_answered:
+                has_answered = True
+                await send(message)
 
-        try:
+        with contextlib.suppress(_TooLarge):
             await self._app(scope, counted, noted)
-        except _TooLarge:
-            if not has_answered:
-                await self._refuse(scope, receive, send)
+        if taken > self._limit and not has_answered:
+            await self._refuse(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = respond(

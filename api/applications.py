@@ -8,26 +8,29 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Body, Header, Query, Response
 
 from activities.contract import civil_text, task_body
-from activities.messages import Withdrawal
+from activities.messages import CaseRef, Withdrawal
 from api.auth import Caller, SignedIn
 from api.delivery import case_ref
 from api.problems import NOT_ALLOWED, Refused
 from api.schemas import (
+    ACTION_EXAMPLE,
     APPLICATION_EXAMPLE,
     ActionRequest,
     CaseBody,
     CasePage,
     ClockBody,
+    EventBody,
     Receipt,
     TaskBody,
     refusals,
 )
 from api.services import Services, Serving
 from api.views import case_body, clock_bodies, event_body
-from domain.application import Application, check_application
+from domain.application import Application, Document, check_application
 from domain.connection import Voltage
-from domain.errors import FieldProblem, InputRefused
+from domain.errors import CaseEnded, EngineAway, InputRefused, UnknownCase
 from domain.investment import ConnectionFacts, asks_area
+from domain.naming import is_case_no
 from domain.working_time import civil_date
 from policy.loader import policy_for
 from storage.casefile import NewCase
@@ -101,9 +104,7 @@ async def submit(
     else:
         case = await services.reading.case(submitted.no)
         at, state = case.submitted_at, case.state
-        is_started = case.process_started or await services.delivery.start(
-            case_ref(case.no, voltage, policy_for(case.policy), case.clock)
-        )
+        is_started = case.process_started or await services.delivery.start(_ref(case))
     response.status_code = 201 if is_started else 202
     response.headers["Location"] = f"/api/v1/applications/{submitted.no}"
     return {
@@ -162,8 +163,13 @@ async def get_case(no: str, caller: SignedIn, services: Serving) -> Mapping[str,
     return case_body(await _seen(no, caller, services))
 
 
-@router.get("/{no}/events", summary="Its record", responses=refusals(401, 403, 404))
-async def get_events(no: str, caller: SignedIn, services: Serving) -> list[dict[str, Any]]:
+@router.get(
+    "/{no}/events",
+    response_model=list[EventBody],
+    summary="Its record",
+    responses=refusals(401, 403, 404),
+)
+async def get_events(no: str, caller: SignedIn, services: Serving) -> list[Mapping[str, Any]]:
     """Return everything that happened to a case, in order, with the hash of each event."""
     await _seen(no, caller, services)
     return [event_body(event) for event in await services.reading.events(no)]
@@ -195,8 +201,13 @@ async def get_clocks(no: str, caller: SignedIn, services: Serving) -> list[Mappi
     return clock_bodies(case, tasks, policy_for(case.policy), case.clock.civil(services.now()))
 
 
-@router.get("/{no}/documents", summary="Its documents", responses=refusals(401, 403, 404))
-async def get_documents(no: str, caller: SignedIn, services: Serving) -> list[dict[str, Any]]:
+@router.get(
+    "/{no}/documents",
+    response_model=list[Document],
+    summary="Its documents",
+    responses=refusals(401, 403, 404),
+)
+async def get_documents(no: str, caller: SignedIn, services: Serving) -> list[Mapping[str, Any]]:
     """Return the documents that came with the application."""
     case = await _seen(no, caller, services)
     return list(case.content["documents"])
@@ -210,7 +221,7 @@ async def get_documents(no: str, caller: SignedIn, services: Serving) -> list[di
 )
 async def act(
     no: str,
-    body: ActionRequest,
+    body: Annotated[ActionRequest, Body(examples=[ACTION_EXAMPLE])],
     key: IdempotencyKey,
     caller: SignedIn,
     services: Serving,
@@ -219,6 +230,9 @@ async def act(
     caller.needs(*INTAKE)
     case = await _seen(no, caller, services)
     action_id = digest(f"{caller.agency} {no} {key}")[:32]
+    is_taken = await services.reading.is_action_taken(action_id)
+    if case.ending is not None and not is_taken:
+        raise CaseEnded(no, case.ending)
     await services.casefile.ask_action(
         action_id,
         no,
@@ -227,16 +241,22 @@ async def act(
         by=caller.agency,
         at=case.clock.civil(services.now()),
     )
-    if not await services.reading.is_action_taken(action_id):
+    if not is_taken:
+        if not case.process_started and not await services.delivery.start(_ref(case)):
+            raise EngineAway("the process was not started yet")
         await services.engine.withdraw(no, Withdrawal(action_id))
     return case_body(await services.reading.case(no))
+
+
+def _ref(case: CaseRecord) -> CaseRef:
+    return case_ref(case.no, Voltage(case.voltage), policy_for(case.policy), case.clock)
 
 
 async def _seen(no: str, caller: Caller, services: Services) -> CaseRecord:
     """Return a case that the caller may see (RB-13.1)."""
     caller.needs(*READERS)
-    if "\x00" in no:
-        raise InputRefused(FieldProblem("no", "not a case number", "不是有效的办件编号"))
+    if not is_case_no(no):
+        raise UnknownCase(no)
     case = await services.reading.case(no)
     if caller.role == "applicant" and case.submitted_by != caller.agency:
         raise Refused(NOT_ALLOWED, "this case came in by another channel", "此办件由其他渠道受理")

@@ -12,9 +12,13 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TypeVar
 
-from temporalio.client import Client, WorkflowUpdateFailedError
+from temporalio.client import (
+    Client,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
 from temporalio.common import WorkflowIDReusePolicy
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.messages import Answer, CaseRef, Withdrawal
@@ -132,10 +136,15 @@ class Engine:
             # The client repeats calls by itself; the outer limit holds for all of its tries.
             async with asyncio.timeout(timeout_s + 0.5):
                 return await call(await self._connected())
-        except (RPCError, RuntimeError, TimeoutError) as problem:
-            if isinstance(problem, ApplicationError):
-                raise
-            self._silent_until = time.monotonic() + PAUSE_AFTER_SILENCE_S
+        except (
+            RPCError,
+            RuntimeError,
+            TimeoutError,
+            WorkflowUpdateRPCTimeoutOrCancelledError,
+        ) as problem:
+            # An update also goes unanswered while only the worker is away.
+            if heeds_silence:
+                self._silent_until = time.monotonic() + PAUSE_AFTER_SILENCE_S
             raise EngineAway(f"{type(problem).__name__}: {problem}") from None
 
     async def _connected(self) -> Client:

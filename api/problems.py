@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from domain import errors
 from domain.errors import FieldProblem
@@ -179,10 +180,22 @@ async def _of_validation(_request: Request, error: Exception) -> Response:
     return _invalid(field_problems(found))
 
 
-async def _of_http(_request: Request, error: Exception) -> Response:
+async def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     problem = _BY_STATUS.get(error.status_code, INTERNAL)
-    return respond(problem, en=problem.en, zh=problem.zh, headers=error.headers)
+    headers = dict(error.headers or {})
+    if problem is NO_METHOD:
+        # The framework names the methods of the first function only that serves this address.
+        headers["Allow"] = ", ".join(_methods(request)) or headers.get("Allow", "")
+    return respond(problem, en=problem.en, zh=problem.zh, headers=headers)
+
+
+def _methods(request: Request) -> list[str]:
+    app: FastAPI = request.app
+    for address, calls in app.openapi()["paths"].items():
+        if compile_path(address)[0].match(request.url.path):
+            return sorted(method.upper() for method in calls)
+    return []
 
 
 async def _of_bug(request: Request, error: Exception) -> Response:
@@ -230,13 +243,18 @@ _ZH: Mapping[str, str] = {
     "date_type": "须为日期（YYYY-MM-DD）",
     "date_parsing": "须为日期（YYYY-MM-DD）",
     "date_from_datetime_parsing": "须为日期（YYYY-MM-DD）",
+    "highway_class_missing": "填写与公路的距离时须填写公路等级（highway_class）",
 }
 
 
 def field_problems(found: Iterable[Any]) -> list[FieldProblem]:
     """Translate pydantic's findings; where it found nothing to name, the whole body is meant."""
+    found = list(found)
     problems = []
     for each in found:
+        # Items that were refused do not count, so their list seems too short as well.
+        if each["type"] == "too_short" and any(_is_within(other, each) for other in found):
+            continue
         where = [str(part) for part in each["loc"] if part not in ("body", "query", "header")]
         zh = _ZH.get(each["type"], "不符合要求：{msg}")
         context = {"msg": each["msg"], **(each.get("ctx") or {})}
@@ -244,3 +262,8 @@ def field_problems(found: Iterable[Any]) -> list[FieldProblem]:
             FieldProblem(".".join(where) or "(body)", each["msg"], zh.format_map(context))
         )
     return problems
+
+
+def _is_within(inner: Any, outer: Any) -> bool:
+    depth = len(outer["loc"])
+    return len(inner["loc"]) > depth and inner["loc"][:depth] == outer["loc"]

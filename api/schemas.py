@@ -6,11 +6,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from api.problems import MEDIA_TYPE
 from domain.connection import Action
 
 Reason = Annotated[
-    str, StringConstraints(min_length=1, max_length=500, pattern=r"^\S[^\x00-\x1f\x7f]*$")
+    str,
+    StringConstraints(
+        min_length=1, max_length=500, pattern=r"^[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
+    ),
 ]
+
+
+ACTION_EXAMPLE: dict[str, Any] = {"action": "withdraw", "reason": "项目取消"}
 
 
 class ActionRequest(BaseModel):
@@ -114,6 +121,18 @@ class CasePage(BaseModel):
     next_cursor: str | None
 
 
+class EventBody(BaseModel):
+    """One event of a case's record, with its hash (RB-13.2)."""
+
+    seq: int
+    at: str
+    kind: str
+    by: str
+    task_id: str | None
+    body: dict[str, Any]
+    hash: str
+
+
 class ClockBody(BaseModel):
     """What a clock shows (RB-2, RB-5.1)."""
 
@@ -142,6 +161,28 @@ class CivilNow(BaseModel):
     speed: float
 
 
+class Liveness(BaseModel):
+    """The process answers."""
+
+    status: Literal["alive"]
+
+
+class Readiness(BaseModel):
+    """What the API needs, and whether it answers; without the engine it still takes things in."""
+
+    case_file: bool
+    engine: bool
+
+
+class ProblemType(BaseModel):
+    """What a problem type means."""
+
+    slug: str
+    status: int
+    title: str
+    title_zh: str
+
+
 APPLICATION_EXAMPLE: dict[str, Any] = {
     "channel": "window",
     "voltage": "high",
@@ -152,7 +193,7 @@ APPLICATION_EXAMPLE: dict[str, Any] = {
         "kind": "enterprise",
         "name": "示例水产加工有限公司",
         "id_type": "uscc",
-        "id_number": "91440802MA0000005Q",
+        "id_number": "91440802MA0000015Q",
         "phone": "13800000001",
         "size": "small",
     },
@@ -201,7 +242,7 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
         status: {
             "model": ProblemBody,
             "description": "Refused",
-            "content": {"application/problem+json": {"example": PROBLEM_EXAMPLE}},
+            "content": {MEDIA_TYPE: {"example": PROBLEM_EXAMPLE} if status == 422 else {}},
         }
         for status in statuses
     }

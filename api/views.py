@@ -58,7 +58,7 @@ def case_body(case: CaseRecord) -> Mapping[str, Any]:
     }
 
 
-def event_body(event: EventRecord) -> dict[str, Any]:
+def event_body(event: EventRecord) -> Mapping[str, Any]:
     """Show an event of a case's record."""
     return {
         "seq": event.seq,

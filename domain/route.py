@@ -20,6 +20,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
@@ -91,9 +92,8 @@ class Segment(_Strict):
     def _has_class_for_distance(self) -> Segment:
         # Without its class the control zone is unknown, and the permit would be missed in silence.
         if self.distance_to_highway_m is not None and self.highway_class is None:
-            raise ValueError(
-                "highway_class is required with distance_to_highway_m"
-                "（填写与公路距离时须填写公路等级）"
+            raise PydanticCustomError(
+                "highway_class_missing", "highway_class is required with distance_to_highway_m"
             )
         return self
 

@@ -17,6 +17,17 @@ APPEND_ONLY = {
         BEGIN SELECT RAISE(ABORT, 'events are append-only'); END
         """
         for act in ("update", "delete")
+    ]
+    # REPLACE deletes without asking the trigger for that.
+    + [
+        """
+        CREATE TRIGGER events_refuse_replace BEFORE INSERT ON events
+        WHEN EXISTS (
+            SELECT 1 FROM events
+            WHERE case_no = NEW.case_no AND (seq = NEW.seq OR once = NEW.once)
+        )
+        BEGIN SELECT RAISE(ABORT, 'events are append-only'); END
+        """
     ],
     "postgresql": [
         """

@@ -1,0 +1,49 @@
+"""The API's description (OpenAPI 3.1), made to say what the API does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from api.problems import MEDIA_TYPE
+
+_FASTAPIS_OWN = ("HTTPValidationError", "ValidationError")
+
+
+class DescribedApi(FastAPI):
+    """An application whose description shows refusals as the problems they are.
+
+    The framework lists every refusal under the media type of a success, and adds to each call with
+    a parameter a 422 of a shape of its own, which this API never answers with.
+    """
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the description, made once."""
+        if self.openapi_schema is None:
+            described = super().openapi()
+            for calls in described["paths"].values():
+                for call in calls.values():
+                    call["responses"] = _responses(call["responses"])
+            for name in _FASTAPIS_OWN:
+                described["components"]["schemas"].pop(name, None)
+        return super().openapi()
+
+
+def _responses(listed: dict[str, Any]) -> dict[str, Any]:
+    return {
+        status: _as_problem(response) if MEDIA_TYPE in response.get("content", {}) else response
+        for status, response in listed.items()
+        if not _is_fastapis_own(response)
+    }
+
+
+def _as_problem(response: dict[str, Any]) -> dict[str, Any]:
+    content = response["content"]
+    shape = content.get("application/json", {})
+    return {**response, "content": {MEDIA_TYPE: {**content[MEDIA_TYPE], **shape}}}
+
+
+def _is_fastapis_own(response: dict[str, Any]) -> bool:
+    schema = response.get("content", {}).get("application/json", {}).get("schema", {})
+    return str(schema.get("$ref", "")).endswith(_FASTAPIS_OWN)

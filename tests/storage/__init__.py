@@ -1,0 +1,1 @@
+"""The case file, on SQLite and on a real PostgreSQL."""

@@ -1,0 +1,149 @@
+"""A write that fails anywhere leaves nothing; one that is repeated changes nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from storage.casefile import CaseFile
+from storage.reading import Reading
+from tests.support.cases import NOON, new_case, new_task
+from tests.support.databases import connected, rows
+
+
+class Cut(Exception):
+    """The connection was cut here."""
+
+
+@dataclass
+class Steps:
+    """Counts what a transaction does; cuts it off at step `cut_at`, the commit being the last."""
+
+    cut_at: int | None = None
+    taken: int = 0
+
+    def take(self, *_: object) -> None:
+        self.taken += 1
+        if self.taken == self.cut_at:
+            raise Cut
+
+
+@contextmanager
+def _steps(casefile: CaseFile, cut_at: int | None = None) -> Iterator[Steps]:
+    steps, engine = Steps(cut_at), casefile.engine.sync_engine
+    for name in ("before_cursor_execute", "commit"):
+        sa.event.listen(engine, name, steps.take)
+    try:
+        yield steps
+    finally:
+        for name in ("before_cursor_execute", "commit"):
+            sa.event.remove(engine, name, steps.take)
+
+
+Write = Callable[[CaseFile, str, str], Awaitable[Any]]
+
+WRITES: dict[str, Write] = {
+    "submit": lambda file, _no, _task: file.submit(new_case("key-2")),
+    "processes_started": lambda file, no, _task: file.processes_started([no]),
+    "open_task": lambda file, no, _task: file.open_task(new_task(no, round_no=2)),
+    "decide": lambda file, _no, task: file.decide(
+        task, {"code": "designed", "route": {"segments": []}}, by="utility", at=NOON
+    ),
+    "outcomes_delivered": lambda file, _no, task: file.outcomes_delivered([task]),
+    "push_refused": lambda file, _no, task: file.push_refused(task, "answered 400", at=NOON),
+    "accept": lambda file, no, _task: file.accept(
+        no, at=NOON, investment={"decision": "utility_pays"}
+    ),
+    "note": lambda file, no, _task: file.note(no, "noted", {}, at=NOON, once="cause"),
+    "ask_action": lambda file, no, _task: file.ask_action(
+        "id-2", no, "withdraw", "示例", by="desk", at=NOON
+    ),
+    "end": lambda file, no, _task: file.end(no, "withdrawn", at=NOON, action_id="id-1"),
+}
+
+
+@pytest.fixture
+async def prepared(casefile: CaseFile) -> tuple[str, str]:
+    no = (await casefile.submit(new_case())).no
+    task = await casefile.open_task(new_task(no))
+    await casefile.ask_action("id-1", no, "withdraw", "示例", by="desk", at=NOON)
+    return no, task.id
+
+
+def test_every_write_of_the_case_file_is_tried() -> None:
+    public = {name for name in vars(CaseFile) if not name.startswith("_")}
+    assert set(WRITES) == public - {"close"}
+
+
+@pytest.mark.rule("RB-13.2")
+@pytest.mark.parametrize("name", WRITES)
+async def test_a_write_cut_off_at_any_step_leaves_nothing(
+    casefile: CaseFile, reading: Reading, url: str, prepared: tuple[str, str], name: str
+) -> None:
+    before = rows(url)
+    cut_at = 0
+    while True:
+        cut_at += 1
+        with _steps(casefile, cut_at) as steps:
+            try:
+                await WRITES[name](casefile, *prepared)
+            except Cut:
+                assert rows(url) == before
+            else:
+                break
+    assert steps.taken == cut_at - 1 >= 2
+    assert rows(url) != before
+    cases, found = await reading.first_break()
+    assert (cases, found) == (len(rows(url)["applications"]), None)
+
+
+@pytest.mark.parametrize("name", WRITES)
+async def test_a_write_repeated_changes_nothing_more(
+    casefile: CaseFile, url: str, prepared: tuple[str, str], name: str
+) -> None:
+    await WRITES[name](casefile, *prepared)
+    after = rows(url)
+    await WRITES[name](casefile, *prepared)
+    assert rows(url) == after
+
+
+@pytest.mark.rule("RB-13.2")
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE events SET body = '{}'",
+        "UPDATE events SET seq = seq + 1",
+        "DELETE FROM events",
+        "DELETE FROM events WHERE seq = 2",
+        """
+        INSERT INTO events SELECT * FROM events WHERE true
+        ON CONFLICT (case_no, seq) DO UPDATE SET by = 'water'
+        """,
+    ],
+)
+async def test_the_database_refuses_to_change_an_event(
+    url: str, prepared: tuple[str, str], statement: str
+) -> None:
+    before = rows(url)
+    with pytest.raises(sa.exc.DBAPIError, match="append-only"), connected(url) as connection:
+        connection.exec_driver_sql(statement)
+    assert rows(url) == before
+
+
+OWN_WAYS_ROUND = {
+    "sqlite": "REPLACE INTO events SELECT * FROM events",
+    "postgresql": "TRUNCATE events",
+}
+
+
+@pytest.mark.rule("RB-13.2")
+async def test_the_database_refuses_its_own_way_round(url: str, prepared: tuple[str, str]) -> None:
+    before = rows(url)
+    with pytest.raises(sa.exc.DBAPIError, match="append-only"), connected(url) as connection:
+        connection.exec_driver_sql(OWN_WAYS_ROUND[connection.dialect.name])
+    assert rows(url) == before

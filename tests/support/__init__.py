@@ -1,0 +1,1 @@
+"""Tools the tests share: databases, cases on file, a serving API."""
