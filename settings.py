@@ -6,10 +6,13 @@ them (tested). Secrets come from nowhere else.
 
 from __future__ import annotations
 
+import logging
+import sys
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Literal, NoReturn, Self
 
-from pydantic import Field, SecretStr, model_validator
+import structlog
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from domain.civil_clock import CivilClock
@@ -22,7 +25,9 @@ class Settings(BaseSettings):
         pydantic.ValidationError: a variable is missing or malformed; names it.
     """
 
-    model_config = SettingsConfigDict(env_prefix="ONEWINDOW_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="ONEWINDOW_", frozen=True, extra="forbid", hide_input_in_errors=True
+    )
 
     database_url: str = Field(
         default="sqlite:///var/onewindow.db",
@@ -57,7 +62,9 @@ class Settings(BaseSettings):
         default=1000,
         description="Processes a worker keeps in memory; others are replayed when they move",
     )
-    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="DEBUG, INFO, WARNING or ERROR"
+    )
     engine_origin: datetime | None = Field(
         default=None, description="Training mode: engine instant at which civil time began"
     )
@@ -93,3 +100,26 @@ class Settings(BaseSettings):
             KeyError: no key is set for it.
         """
         return self.agency_keys[agency].get_secret_value()
+
+
+def settings_of_process() -> Settings:
+    """Read the settings of a program and have it log as they say; leave with one line if it can't.
+
+    Nothing that was set is repeated: it may be a key.
+    """
+    try:
+        settings = Settings()
+    except ValidationError as problem:
+        first = problem.errors(include_input=False, include_context=False)[0]
+        _leave("_".join(("ONEWINDOW", *(str(part).upper() for part in first["loc"]))), first["msg"])
+    except ValueError as problem:
+        _leave("ONEWINDOW_…", str(problem).partition("\n")[0])
+    level = logging.getLevelNamesMapping()[settings.log_level]
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s %(message)s")
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level))
+    return settings
+
+
+def _leave(variable: str, why: str) -> NoReturn:
+    print(f"setting {variable}: {why}", file=sys.stderr, flush=True)
+    sys.exit(2)

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from temporalio.client import Client
 from temporalio.worker import Worker
@@ -17,7 +17,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from activities.agencies import Agencies
 from activities.casefile import CaseFileActivities
 from activities.owe import Owing
-from settings import Settings
+from settings import Settings, settings_of_process
 from storage.casefile import CaseFile
 from storage.database import open_engine
 from workflows.registry import WORKFLOWS
@@ -25,6 +25,10 @@ from workflows.registry import WORKFLOWS
 # The domain is pure and messages are data: sharing them between cases is safe and keeps a cached
 # process small. The workflow modules themselves are loaded anew for each case by the sandbox.
 PASSED_THROUGH = ("domain", "activities", "policy", "storage", "pydantic", "sqlalchemy", "orjson")
+
+
+GRACE = timedelta(seconds=4)
+"""For pushes under way when the worker is told to stop; the supervisor waits a little longer."""
 
 
 def workflow_runner() -> SandboxedWorkflowRunner:
@@ -63,6 +67,7 @@ def build_worker(
             steps.notice_lapses_at,
             steps.deem_accepted,
             steps.accept_case,
+            steps.take_survey,
             steps.list_permits,
             steps.conclude_bundle,
             steps.end_case,
@@ -70,6 +75,7 @@ def build_worker(
         workflow_runner=workflow_runner(),
         max_cached_workflows=settings.max_cached_workflows,
         max_concurrent_activities=200,
+        graceful_shutdown_timeout=GRACE,
     )
 
 
@@ -110,7 +116,7 @@ async def run(settings: Settings) -> None:
 def main() -> None:
     """Entry of the process."""
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(run(Settings()))
+        asyncio.run(run(settings_of_process()))
     # The engine's client can crash an interpreter that exits after using it; nothing is left to do.
     sys.stdout.flush()
     sys.stderr.flush()

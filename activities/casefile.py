@@ -10,13 +10,14 @@ from itertools import groupby
 
 from temporalio import activity
 
-from activities.messages import Answer, Ask, AskedItem, BundleResult
+from activities.messages import Answer, Ask, AskedItem, BundleResult, RouteRemark
 from domain.application import Application
 from domain.connection import Code, Ending, TaskKind
 from domain.errors import OutcomeConflict
 from domain.investment import ConnectionFacts, decide_investment
 from domain.naming import TaskName
 from domain.permits import (
+    HELD,
     ItemOutcome,
     PermitItem,
     RequiredPermits,
@@ -25,6 +26,7 @@ from domain.permits import (
     required_permits,
     to_ask,
 )
+from domain.policy import Policy
 from domain.working_time import (
     CIVIL_ZONE,
     WorkingDays,
@@ -35,20 +37,8 @@ from domain.working_time import (
 from policy.calendar import calendar
 from policy.loader import policy_for
 from storage.casefile import SYSTEM, CaseFile
-from storage.reading import Reading
+from storage.reading import CaseRecord, Reading
 from storage.records import TaskRecord
-
-GRANTED: frozenset[str] = frozenset({"approved", "approved_with_conditions", "papers_to_follow"})
-"""Outcomes of an item after which the permit is held (RB-4.5)."""
-
-DEEMED_ACCEPTED = {
-    "code": Code.ACCEPTED.value,
-    "note": "逾期未一次性告知，自收到申请材料之日起即为受理（行政许可法第三十二条）",
-}
-"""What the case file holds where the desk gave no notice in time (RB-3.5)."""
-
-MAY_BUILD: frozenset[str] = frozenset({"granted", "granted_with_conditions", "no_permit_needed"})
-"""Results of a bundle after which the line may be built (RB-4.7)."""
 
 
 class CaseFileActivities:
@@ -61,44 +51,66 @@ class CaseFileActivities:
         self._casefile = casefile
         self._reading = Reading(casefile.engine)
 
-    @activity.defn(name="accept_case")
-    async def accept_case(self, policy_id: str, no: str, accepted: Answer) -> None:
-        """Note the acceptance and decide who invests, with reasons (RB-7)."""
-        case = await self._reading.case(no)
-        task = await self._reading.task(accepted.task_id)
-        facts = ConnectionFacts.of(
-            Application.model_validate(case.content),
-            is_central_urban=(task.outcome or {}).get("is_central_urban"),
-        )
-        # RB-3.5: what was accepted for want of a notice was accepted when it was received.
-        at = case.submitted_at if task.decided_by == SYSTEM else accepted.decided_at
-        investment = decide_investment(facts, policy_for(policy_id), civil_date(at))
-        await self._casefile.accept(no, at=at, investment=asdict(investment))
-
     @activity.defn(name="notice_lapses_at")
-    async def notice_lapses_at(self, policy_id: str, received_at: datetime) -> datetime:
+    async def notice_lapses_at(self, policy_id: str, no: str) -> datetime:
         """Return the civil instant from which a notice of missing papers is too late (RB-3.5)."""
-        policy, days = policy_for(policy_id), calendar()
-        received_on = receipt_date(
-            received_at, policy.working_time.receipt, policy.working_time.hours, days
-        )
-        limit = WorkingDays(policy.intake.correction.within_working_days)
-        lapses_on = deadline(days, received_on, limit).due_on + timedelta(days=1)
-        return datetime.combine(lapses_on, time.min, CIVIL_ZONE)
+        return _notice_lapses_at(policy_for(policy_id), await self._reading.case(no))
 
     @activity.defn(name="deem_accepted")
-    async def deem_accepted(self, no: str, at: datetime) -> Answer:
+    async def deem_accepted(self, policy_id: str, no: str, at: datetime) -> Answer:
         """Accept the papers for want of a notice, unless the desk was a moment faster (RB-3.5).
 
         Returns:
             What the case file holds: one of the two, and it stays so.
         """
         task_id = str(TaskName(no, TaskKind.CHECK_PAPERS, 1))
+        lapsed = policy_for(policy_id).intake.correction.lapsed
+        deemed = {"code": Code.ACCEPTED.value, "note": lapsed.zh}
         with suppress(OutcomeConflict):
-            await self._casefile.decide(task_id, DEEMED_ACCEPTED, by=SYSTEM, at=at)
+            await self._casefile.decide(task_id, deemed, by=SYSTEM, at=at)
         task = await self._reading.task(task_id)
         assert task.outcome is not None and task.done_at is not None
         return Answer.of(task.id, task.outcome, task.done_at)
+
+    @activity.defn(name="accept_case")
+    async def accept_case(self, policy_id: str, no: str, accepted: Answer) -> None:
+        """Note the acceptance and decide who invests, with reasons (RB-7)."""
+        policy, case = policy_for(policy_id), await self._reading.case(no)
+        task = await self._reading.task(accepted.task_id)
+        is_deemed = task.round == 1 and accepted.decided_at >= _notice_lapses_at(policy, case)
+        # RB-3.5: what is accepted for want of a notice is accepted as of its receipt.
+        at = case.submitted_at if is_deemed else accepted.decided_at
+        investment = _investment(policy, case, task, at)
+        await self._casefile.accept(no, at=at, is_deemed=is_deemed, investment=investment)
+
+    @activity.defn(name="take_survey")
+    async def take_survey(self, policy_id: str, no: str, surveyed: Answer) -> list[RouteRemark]:
+        """Note what a surveyed line touches that a person should see, and settle who invests.
+
+        Returns:
+            The guards of RB-4.3; they stop no clock.
+        """
+        policy, case = policy_for(policy_id), await self._reading.case(no)
+        task = await self._reading.task(surveyed.task_id)
+        assert task.outcome is not None and case.investment is not None
+        if case.investment["decision"] == "needs_person":
+            investment = _investment(policy, case, task, surveyed.decided_at)
+            await self._casefile.settle_investment(
+                no, at=surveyed.decided_at, investment=investment
+            )
+        if "route" not in task.outcome:
+            return []
+        route = Route.model_validate(task.outcome["route"])
+        guards = required_permits(route, policy, civil_date(surveyed.decided_at)).guards
+        if guards:
+            await self._casefile.note(
+                no,
+                "route_flagged",
+                {"guards": [asdict(guard) for guard in guards]},
+                at=surveyed.decided_at,
+                once="route_flagged",
+            )
+        return [RouteRemark(**asdict(guard)) for guard in guards]
 
     @activity.defn(name="list_permits")
     async def list_permits(
@@ -150,7 +162,8 @@ class CaseFileActivities:
             for item, outcome in (*_held(tasks, round_no), *_answered(tasks, [round_no]))
             if (item.agency, item.item, item.facts_digest) in needed
         ]
-        verdict = aggregate(outcomes, policy_for(policy_id))
+        policy = policy_for(policy_id)
+        verdict = aggregate(outcomes, policy)
         await self._casefile.note(
             no,
             "bundle_concluded",
@@ -158,7 +171,7 @@ class CaseFileActivities:
             at=at,
             once=f"bundle_concluded.{round_no}",
         )
-        return BundleResult(verdict, may_build=verdict in MAY_BUILD)
+        return BundleResult(verdict, may_build=policy.results[verdict].may_build)
 
     @activity.defn(name="end_case")
     async def end_case(
@@ -166,6 +179,27 @@ class CaseFileActivities:
     ) -> None:
         """Close the case under the name of its ending."""
         await self._casefile.end(no, ending, at=ended_at, action_id=action_id)
+
+
+def _notice_lapses_at(policy: Policy, case: CaseRecord) -> datetime:
+    days = calendar()
+    received_on = receipt_date(
+        case.submitted_at, policy.working_time.receipt, policy.working_time.hours, days
+    )
+    limit = WorkingDays(policy.intake.correction.within_working_days)
+    lapses_on = deadline(days, received_on, limit).due_on + timedelta(days=1)
+    return datetime.combine(lapses_on, time.min, CIVIL_ZONE)
+
+
+def _investment(
+    policy: Policy, case: CaseRecord, task: TaskRecord, at: datetime
+) -> dict[str, object]:
+    """Decide who invests, by what the person who did `task` said of the address (RB-7.4)."""
+    facts = ConnectionFacts.of(
+        Application.model_validate(case.content),
+        is_central_urban=(task.outcome or {}).get("is_central_urban"),
+    )
+    return asdict(decide_investment(facts, policy, civil_date(at)))
 
 
 def _required(policy_id: str, tasks: Iterable[TaskRecord], round_no: int) -> RequiredPermits:
@@ -182,7 +216,7 @@ def _held(
 ) -> Iterator[tuple[PermitItem, ItemOutcome]]:
     """The permits given in earlier rounds."""
     for item, outcome in _answered(tasks, range(1, before_round)):
-        if outcome in GRANTED:
+        if outcome in HELD:
             yield item, outcome
 
 

@@ -28,7 +28,10 @@ def task_title(kind: TaskKind, department: str | None, policy: Policy) -> dict[s
 
 
 def task_body(task: TaskRecord, policy: Policy) -> Mapping[str, Any]:
-    """Return the JSON of a task by the contract; no personal data of the applicant (RB-13.1)."""
+    """Return the JSON of a task by the contract (RB-13.1).
+
+    It names no applicant, number or phone; the address stands in it, because the work is there.
+    """
     return {
         "id": task.id,
         "case_no": task.case_no,
@@ -49,10 +52,12 @@ def task_body(task: TaskRecord, policy: Policy) -> Mapping[str, Any]:
             {name: item[name] for name in ("item", "basis", "segments")}
             for item in task.asked["items"]
         ],
+        "remarks": task.asked.get("remarks", []),
         "asks_area": task.asks_area,
         "facts": asdict(task.facts),
         "outcome": task.outcome,
         "done_at": task.done_at and civil_text(task.done_at),
         "is_late": task.is_late,
         "closed_by": task.closed_by,
+        "push_problem": task.push_problem,
     }

@@ -28,6 +28,10 @@ class Patience:
     reconcile: timedelta
 
 
+USUAL_PATIENCE_S = (600, 86_400)
+"""For a kind of task that did not exist yet when a case was pinned."""
+
+
 @dataclass(frozen=True, slots=True)
 class CaseRef:
     """A case, as its process knows it.
@@ -47,7 +51,7 @@ class CaseRef:
 
     def patience(self, kind: TaskKind) -> Patience:
         """Return the patience pinned for tasks of this kind."""
-        answer_within, reconcile = self.patience_s[kind]
+        answer_within, reconcile = self.patience_s.get(kind, USUAL_PATIENCE_S)
         return Patience(timedelta(seconds=answer_within), timedelta(seconds=reconcile))
 
 
@@ -70,6 +74,17 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class RouteRemark:
+    """Something about the route that whoever does the task should look at (RB-4.3)."""
+
+    id: str
+    zh: str
+    en: str
+    basis: str
+    segments: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class OwedTask:
     """A task to be owed: everything the activity needs, as of the moment it was first owed."""
 
@@ -82,6 +97,7 @@ class OwedTask:
     opened_at: datetime
     department: str | None = None
     items: tuple[AskedItem, ...] = ()
+    remarks: tuple[RouteRemark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

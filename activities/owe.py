@@ -11,6 +11,7 @@ that was down and a process that was reset all heal alike:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -72,8 +73,8 @@ class Owing:
         except PushUnanswered as problem:
             raise ApplicationError(str(problem), type="PushUnanswered") from None
         except PushRefused as problem:
-            # A person sees it in the list of stuck tasks and answers, or has the system mended;
-            # the next reconciliation pushes again. Failing here would lose the place to answer at.
+            # It stands on the task as `push_problem`: a person answers, or has the system mended,
+            # and the next reconciliation pushes again. Failing would lose the place to answer at.
             await self._casefile.push_refused(
                 task.id, str(problem), at=owed.clock.civil(self._now())
             )
@@ -117,15 +118,8 @@ class Owing:
             limit_working_days=limit,
             clause=rule.clause,
             asked={
-                "items": [
-                    {
-                        "item": item.item,
-                        "basis": item.basis,
-                        "segments": list(item.segments),
-                        "facts_digest": item.facts_digest,
-                    }
-                    for item in owed.items
-                ],
+                "items": [asdict(item) for item in owed.items],
+                "remarks": [asdict(remark) for remark in owed.remarks],
             },
         )
 

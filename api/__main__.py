@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
+import sys
+
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.app import build_app
-from settings import Settings
+from policy.loader import UnknownPolicy
+from settings import settings_of_process
+
+
+class Discreet:
+    """Keeps failures from the server's log, where their messages may name a person (RB-13.3).
+
+    By the time one comes here it was answered as a problem and logged by its type and place.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection; let start-up and shut-down fail aloud."""
+        try:
+            await self._app(scope, receive, send)
+        except Exception:
+            if scope["type"] != "http":
+                raise
 
 
 def main() -> None:
     """Serve until SIGINT or SIGTERM."""
-    settings = Settings()
+    settings = settings_of_process()
+    try:
+        app = build_app(settings)
+    except (UnknownPolicy, ValueError) as problem:
+        sys.exit(f"api: {problem}")
     uvicorn.run(
-        build_app(settings),
+        Discreet(app),
         host=settings.api_host,
         port=settings.api_port,
         log_level=settings.log_level.lower(),

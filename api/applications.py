@@ -25,7 +25,7 @@ from api.schemas import (
     refusals,
 )
 from api.services import Services, Serving
-from api.views import case_body, clock_bodies, event_body
+from api.views import case_body, clock_bodies, event_body, masked
 from domain.application import Application, Document, check_application
 from domain.connection import Voltage
 from domain.errors import CaseEnded, EngineAway, InputRefused, UnknownCase
@@ -54,6 +54,7 @@ Limit = Annotated[int, Query(ge=1, le=200)]
 Cursor = Annotated[str | None, Query(max_length=400)]
 
 INTAKE = ("desk", "applicant")
+OVERSEERS = ("desk", "supervisor")
 READERS = ("desk", "utility", "supervisor", "applicant")
 
 
@@ -185,7 +186,12 @@ async def get_tasks(no: str, caller: SignedIn, services: Serving) -> list[Mappin
     """Return the tasks of a case in the order they were opened."""
     case = await _seen(no, caller, services)
     policy = policy_for(case.policy)
-    return [task_body(task, policy) for task in await services.reading.tasks_of(no)]
+    bodies = [task_body(task, policy) for task in await services.reading.tasks_of(no)]
+    if caller.role in OVERSEERS:
+        return bodies
+    # RB-13.1: that a task is owed is part of the story; what others decided is theirs.
+    withheld: dict[str, Any] = {"items": [], "outcome": None, "remarks": [], "push_problem": None}
+    return [body if body["owed_by"] == caller.agency else {**body, **withheld} for body in bodies]
 
 
 @router.get(
@@ -210,7 +216,10 @@ async def get_clocks(no: str, caller: SignedIn, services: Serving) -> list[Mappi
 async def get_documents(no: str, caller: SignedIn, services: Serving) -> list[Mapping[str, Any]]:
     """Return the documents that came with the application."""
     case = await _seen(no, caller, services)
-    return list(case.content["documents"])
+    return [
+        {**document, "reference": masked(document["reference"])}
+        for document in case.content["documents"]
+    ]
 
 
 @router.post(

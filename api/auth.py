@@ -41,6 +41,8 @@ class Keys:
     """The agencies' keys, kept as digests, so that looking one up takes the same time for all."""
 
     def __init__(self, settings: Settings, policy: Policy) -> None:
+        if unknown := sorted(set(settings.agency_keys) - set(policy.agencies)):
+            raise ValueError(f"ONEWINDOW_AGENCY_KEYS: the policy has no {', '.join(unknown)}")
         self._agencies = {
             _digest(key.get_secret_value()): Caller(agency, policy.agencies[agency].role)
             for agency, key in settings.agency_keys.items()

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from activities.messages import CaseRef
 from api.engine import Engine
@@ -19,9 +18,9 @@ from domain.civil_clock import CivilClock
 from domain.connection import STORY, Voltage
 from domain.errors import EngineAway
 from domain.policy import Policy
-from policy.loader import policy_for
+from policy.loader import UnknownPolicy, policy_for
 from storage.casefile import CaseFile
-from storage.reading import CaseRecord, Reading
+from storage.reading import CaseFilter, CaseRecord, Reading
 from storage.records import TaskRecord
 
 NOTE_EVERY_S = 0.25
@@ -60,6 +59,8 @@ class Delivery:
         self._in_hand: set[str] = set()
         self._started: list[str] = []
         self._delivered: list[str] = []
+        # An engine that was away may have come back without what it knew: see `_restarted`.
+        self._may_have_lost = True
 
     async def start(self, case: CaseRef) -> bool:
         """Start a case's process; false if the engine is away (the sweeper will)."""
@@ -68,6 +69,7 @@ class Delivery:
             await self._engine.start(case)
         except EngineAway:
             self._in_hand.discard(case.no)
+            self._may_have_lost = True
             return False
         self._started.append(case.no)
         return True
@@ -79,6 +81,7 @@ class Delivery:
             await self._engine.deliver(task)
         except EngineAway:
             self._in_hand.discard(task.id)
+            self._may_have_lost = True
             return False
         self._delivered.append(task.id)
         return True
@@ -101,7 +104,7 @@ class Delivery:
                 await self._casefile.processes_started(started)
             if delivered:
                 await self._casefile.outcomes_delivered(delivered)
-        except SQLAlchemyError as problem:
+        except Exception as problem:  # noqa: BLE001  noting must go on, whatever it was
             log.warning("delivery_not_noted", problem=type(problem).__name__)
         # Noted or not: if not, the sweeper brings it once more, and it is noted then.
         self._in_hand.difference_update(started, delivered)
@@ -116,7 +119,7 @@ class Delivery:
             await asyncio.sleep(SWEEP_EVERY_S)
             try:
                 await self.sweep()
-            except SQLAlchemyError as problem:
+            except Exception as problem:  # noqa: BLE001  sweeping must go on, whatever it was
                 log.warning("sweep_failed", problem=type(problem).__name__)
 
     async def sweep(self) -> None:
@@ -126,9 +129,37 @@ class Delivery:
         if cases or tasks:
             log.info("sweeping", cases=len(cases), outcomes=len(tasks))
         for some_cases in _batches(cases):
-            await asyncio.gather(*(self.start(self._ref(case)) for case in some_cases))
+            await asyncio.gather(*(self._start_again(case) for case in some_cases))
         for some_tasks in _batches(tasks):
             await asyncio.gather(*(self.deliver(task) for task in some_tasks))
+        if not await self._engine.is_reachable():
+            self._may_have_lost = True
+        elif self._may_have_lost:
+            self._may_have_lost = not await self._restarted()
+
+    async def _restarted(self) -> bool:
+        """Start the process of every open case; those that run are not touched.
+
+        The engine may have lost some, or everything: the case file is the record. A process that is
+        started anew reads there what was decided, and asks for none of it again (RB-12.3).
+        """
+        cursor = None
+        while True:
+            page = await self._reading.cases(CaseFilter(state="open"), limit=200, cursor=cursor)
+            for some_cases in _batches(page.items):
+                if not all(await asyncio.gather(*(map(self._start_again, some_cases)))):
+                    return False
+            if (cursor := page.next_cursor) is None:
+                return True
+
+    async def _start_again(self, case: CaseRecord) -> bool:
+        try:
+            ref = self._ref(case)
+        except UnknownPolicy as problem:
+            # One case that cannot go on must not keep the others.
+            log.error("policy_missing", no=case.no, problem=str(problem))
+            return True
+        return await self.start(ref)
 
     @staticmethod
     def _ref(case: CaseRecord) -> CaseRef:

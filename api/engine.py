@@ -18,7 +18,7 @@ from temporalio.client import (
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.messages import Answer, CaseRef, Withdrawal
@@ -103,7 +103,7 @@ class Engine:
                     rpc_timeout=timedelta(seconds=UPDATE_TIMEOUT_S),
                 )
             except WorkflowUpdateFailedError as refused:
-                raise IllegalAction("withdraw", str(refused.cause)) from None
+                raise IllegalAction("withdraw", _where(refused)) from None
             except RPCError as problem:
                 if problem.status is RPCStatusCode.NOT_FOUND and not _is_of_namespace(problem):
                     raise IllegalAction("withdraw", "ended") from None
@@ -155,6 +155,12 @@ class Engine:
                 lazy=True,
             )
         return self._client
+
+
+def _where(refused: WorkflowUpdateFailedError) -> str:
+    """Say where the case stands, as the process put it."""
+    cause = refused.cause
+    return cause.message if isinstance(cause, ApplicationError) else type(cause).__name__
 
 
 def _is_of_namespace(problem: RPCError) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 import orjson
@@ -11,6 +13,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from sqlalchemy import exc as sa
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
@@ -42,6 +45,9 @@ NOT_FOUND = Problem("not-found", 404, "There is no such resource", "没有此资
 NO_METHOD = Problem(
     "method-not-allowed", 405, "Not possible on this resource", "此资源不支持该操作"
 )
+CASE_FILE_AWAY = Problem(
+    "case-file-away", 503, "The case file does not answer; ask again", "案卷库暂无响应，请稍后重试"
+)
 INTERNAL = Problem("internal", 500, "Something failed on our side", "系统内部错误")
 
 TABLE: Mapping[type[Exception], Problem] = {
@@ -70,8 +76,8 @@ TABLE: Mapping[type[Exception], Problem] = {
     errors.EngineAway: Problem(
         "engine-away",
         503,
-        "The process does not answer; nothing was changed, ask again",
-        "流程引擎暂无响应，未作任何更改，请稍后重试",
+        "The process does not answer; ask again under the same Idempotency-Key",
+        "流程引擎暂无响应，尚未确认是否生效，请使用同一 Idempotency-Key 重试",
     ),
 }
 _BY_STATUS = {404: NOT_FOUND, 405: NO_METHOD, 401: NO_KEY, 403: NOT_ALLOWED, 400: MALFORMED}
@@ -84,6 +90,7 @@ PROBLEMS: tuple[Problem, ...] = (
     NOT_ALLOWED,
     NOT_FOUND,
     NO_METHOD,
+    CASE_FILE_AWAY,
     INTERNAL,
     *(problem for problem in TABLE.values() if problem is not INVALID),
 )
@@ -132,11 +139,13 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Refused, _of_api)
     app.add_exception_handler(RequestValidationError, _of_validation)
     app.add_exception_handler(HTTPException, _of_http)
+    for away in (sa.OperationalError, sa.InterfaceError, sa.TimeoutError):
+        app.add_exception_handler(away, _of_case_file)
     app.add_exception_handler(Exception, _of_bug)
 
 
 async def _of_domain(_request: Request, error: Exception) -> Response:
-    problem = TABLE[type(error)]
+    problem = TABLE.get(type(error), INTERNAL)
     match error:
         case errors.InputRefused():
             return _invalid(error.problems)
@@ -151,7 +160,7 @@ async def _of_domain(_request: Request, error: Exception) -> Response:
             return respond(
                 problem,
                 en=str(error),
-                zh=f"任务 {error.task_id} 已于 {error.closed_at} 因“{error.closed_by}”关闭",
+                zh=f"任务 {error.task_id} 已于 {error.closed_at} 关闭（{error.closed_by}）",
                 closed_by=error.closed_by,
                 closed_at=error.closed_at,
             )
@@ -198,9 +207,21 @@ def _methods(request: Request) -> list[str]:
     return []
 
 
+async def _of_case_file(_request: Request, error: Exception) -> Response:
+    log.error("case_file_away", error=type(error).__name__)
+    return respond(
+        CASE_FILE_AWAY,
+        en=CASE_FILE_AWAY.en,
+        zh=CASE_FILE_AWAY.zh,
+        headers={"Retry-After": str(RETRY_AFTER_S)},
+    )
+
+
 async def _of_bug(request: Request, error: Exception) -> Response:
-    # The path may hold a number, never a person; the message of the error may, so it stays out.
-    log.error("bug", error=type(error).__name__, method=request.method, path=request.url.path)
+    # The error's message may quote what was sent, so only its type and place are told (RB-13.3).
+    where = [f"{Path(f.filename).name}:{f.lineno}" for f in extract_tb(error.__traceback__)[-5:]]
+    path = request.scope["route"].path if "route" in request.scope else "?"
+    log.error("bug", error=type(error).__name__, where=where, method=request.method, path=path)
     return respond(INTERNAL, en=INTERNAL.en, zh=INTERNAL.zh)
 
 

@@ -23,7 +23,7 @@ ACTION_EXAMPLE: dict[str, Any] = {"action": "withdraw", "reason": "项目取消"
 class ActionRequest(BaseModel):
     """The body of `POST /applications/{no}/actions`."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
     action: Action = Field(strict=False)
     reason: Reason

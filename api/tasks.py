@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, Query, Response
 
 from activities.contract import task_body
 from activities.owe import check_task_outcome
-from api.applications import Cursor, Limit, Sought
+from api.applications import OVERSEERS, Cursor, Limit, Sought
 from api.auth import Caller, SignedIn
 from api.problems import NOT_ALLOWED, Refused
 from api.schemas import OUTCOME_EXAMPLES, TaskBody, TaskPage, refusals
@@ -20,8 +20,6 @@ from policy.loader import policy_for
 from storage.records import TaskRecord
 
 router = APIRouter(prefix="/tasks", tags=["tasks"])
-
-OVERSEERS = ("desk", "supervisor")
 
 
 @router.get("", response_model=TaskPage, summary="List tasks", responses=refusals(401, 403, 422))

@@ -18,9 +18,9 @@ from storage.records import TaskRecord
 
 def masked(text: str) -> str:
     """Hide the middle of a personal number (RB-13.1)."""
-    if len(text) < 8:
-        return "*" * len(text)
-    return f"{text[:3]}{'*' * (len(text) - 7)}{text[-4:]}"
+    first, last = (3, 4) if len(text) >= 11 else (1, 2) if len(text) >= 8 else (0, 0)
+    hidden = len(text) - first - last
+    return f"{text[:first]}{'*' * hidden}{text[first + hidden :]}"
 
 
 def case_body(case: CaseRecord) -> Mapping[str, Any]:

@@ -48,6 +48,8 @@ class Installation:
             CommandFailed: the folder cannot be written, or somebody holds it.
         """
         try:
+            # Databases and logs hold personal data: they are for whoever runs this alone.
+            os.umask(0o077)
             self.logs.mkdir(parents=True, exist_ok=True)
             lock = (self.var / "lock").open("a+")
         except OSError as problem:
@@ -89,10 +91,13 @@ class Installation:
             path.unlink(missing_ok=True)
         self._demo_mark.touch()
 
-    def keys(self, agencies: Iterable[str]) -> dict[str, str]:
-        """Return a key for each agency; those that have none yet get one."""
+    def keys(self, agencies: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:
+        """Return a key for each agency: the one given, or its own; those without get one."""
         known = read_keys(self.keys_file)
-        keys = {agency: known.get(agency) or secrets.token_urlsafe(24) for agency in agencies}
+        keys = {
+            agency: given.get(agency) or known.get(agency) or secrets.token_urlsafe(24)
+            for agency in agencies
+        }
         if keys != known:
             write_json(self.keys_file, keys)
         return keys

@@ -69,7 +69,8 @@ def plan(
     addresses = {"engine": f"127.0.0.1:{engine_port}", "api": api}
     if ui_port:
         addresses["engine_ui"] = f"http://127.0.0.1:{ui_port}"
-    keys = installation.keys(policy.agencies)
+    given = {agency: settings.key_of(agency) for agency in settings.agency_keys}
+    keys = installation.keys(policy.agencies, given)
     bases = settings.agency_bases
     others = {k: v for k, v in os.environ.items() if not k.startswith("ONEWINDOW_")}
     others |= {"PYTHONUNBUFFERED": "1", "PYTHONPATH": _python_path()}

@@ -95,7 +95,7 @@ class IllegalAction(OneWindowError):
     """The transition table does not allow this action where the case stands."""
 
     def __init__(self, action: str, stage: str) -> None:
-        super().__init__(f"{action} is not possible at stage {stage}")
+        super().__init__(f"{action} is not possible: {stage}")
         self.action, self.stage = action, stage
 
 

@@ -17,7 +17,7 @@ Text = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[^\x00-\x0
 
 
 class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
 
 class ItemAnswer(_Body):
@@ -39,7 +39,7 @@ class Outcome(_Body):
         missing: `correction_needed` only: everything that is missing, at once (RB-3.5).
         items: `permits` only: one answer per item asked.
         route: `designed` (required) and `surveyed` (if there is an external line).
-        is_central_urban: `accepted` only, where the task asks for it (RB-7.4).
+        is_central_urban: `accepted` and `surveyed`, where the task asks for it (RB-7.4).
     """
 
     code: Code = Field(strict=False)
@@ -51,12 +51,13 @@ class Outcome(_Body):
     is_central_urban: bool | None = None
 
 
+_AREA_CODES = frozenset({Code.ACCEPTED, Code.SURVEYED})
 _ROUTE_CODES = frozenset({Code.DESIGNED, Code.SURVEYED})
 _ONLY_WITH: Mapping[str, frozenset[Code]] = {
     "missing": frozenset({Code.CORRECTION_NEEDED}),
     "items": frozenset({Code.ANSWERED}),
     "route": _ROUTE_CODES,
-    "is_central_urban": frozenset({Code.ACCEPTED}),
+    "is_central_urban": _AREA_CODES,
 }
 
 
@@ -104,7 +105,7 @@ def check_outcome(
         for name, codes in _ONLY_WITH.items()
         if getattr(outcome, name) is not None and outcome.code not in codes
     ]
-    if asks_area and outcome.code is Code.ACCEPTED and outcome.is_central_urban is None:
+    if asks_area and outcome.code in _AREA_CODES and outcome.is_central_urban is None:
         problems.append(
             FieldProblem(
                 "is_central_urban",

@@ -16,6 +16,7 @@ from domain.policy import BundleResult, ItemOutcome, Policy, RouteFlag, RouteRul
 from domain.route import Route, Segment, facts_of, holds
 
 __all__ = [
+    "HELD",
     "ItemOutcome",
     "PermitItem",
     "RequiredPermits",
@@ -121,6 +122,12 @@ def _digest(route: Route, positions: Iterable[int], facts: frozenset[str]) -> st
         for segment in segments
     )
     return hashlib.sha256("\n".join(stated).encode()).hexdigest()
+
+
+HELD: frozenset[ItemOutcome] = frozenset(
+    {"approved", "approved_with_conditions", "papers_to_follow"}
+)
+"""Outcomes after which a permit is held (RB-4.5)."""
 
 
 def to_ask(required: Iterable[PermitItem], held: Iterable[PermitItem]) -> tuple[PermitItem, ...]:

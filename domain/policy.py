@@ -239,6 +239,12 @@ class RouteFlag(RouteRule):
     en: Words
 
 
+class Result(Text):
+    """What a bundle can come to, and whether the line may be built then."""
+
+    may_build: bool
+
+
 class AggregationRule(_Clause):
     """A row of the table of RB-4.7. The first row that fits decides.
 
@@ -333,10 +339,12 @@ class Correction(_Clause):
 
     Attributes:
         notices: the story of a case has room for one.
+        lapsed: what is put on file where no notice was given in time.
     """
 
     notices: Literal[1]
     within_working_days: Days
+    lapsed: Text
 
 
 class Intake(_Table):
@@ -377,7 +385,7 @@ class Policy(_Table):
     permits: Annotated[tuple[PermitRule, ...], Field(min_length=1)]
     exceptions: tuple[RouteFlag, ...]
     guards: tuple[RouteFlag, ...]
-    results: dict[BundleResult, Text]
+    results: dict[BundleResult, Result]
     aggregation: tuple[AggregationRule, ...]
     investment: Investment
 

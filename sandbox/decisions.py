@@ -122,7 +122,11 @@ class Judgement:
                 note = "示例：附近线路无可用容量 / Example: no capacity left on the lines nearby"
                 return {"code": "not_feasible", "note": note}
             case "survey":
-                return {"code": "surveyed", "route": self._low_voltage_route(task)}
+                surveyed: Outcome = {
+                    "code": "surveyed",
+                    "route": self._low_voltage_route(task),
+                }
+                return surveyed | self._area(task)
             case "supply_plan":
                 return {"code": "planned", "document_no": f"示例供电方案〔{task.id}〕"}
             case "confirm_plan":
@@ -146,10 +150,14 @@ class Judgement:
         if self._detours(task, story, Story.CORRECTED, "correction", "correction_needed"):
             missing = ["示例：用电地址物业权属证明 / Example: ownership of the address"]
             return {"code": "correction_needed", "missing": missing}
+        accepted: Outcome = {"code": "accepted"}
+        return accepted | self._area(task)
+
+    def _area(self, task: Task) -> Outcome:
+        """Say whether the address is central urban, where that is asked."""
         if not task.asks_area:
-            return {"code": "accepted"}
-        central = self._chance("central_urban", task.case_no)
-        return {"code": "accepted", "is_central_urban": central}
+            return {}
+        return {"is_central_urban": self._chance("central_urban", task.case_no)}
 
     def _plan(self, task: Task, story: Story | None) -> Outcome:
         if story is Story.PLAN_REFUSED:

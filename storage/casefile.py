@@ -25,10 +25,10 @@ from domain.errors import (
     UnknownCase,
     UnknownTask,
 )
-from domain.working_time import civil_date
+from domain.working_time import CIVIL_ZONE, civil_date
 from storage.chain import GENESIS, Link, canonical, digest
 from storage.database import writing
-from storage.records import AnyRow, NewTask, TaskRecord, clock_text
+from storage.records import AnyRow, NewTask, TaskRecord, clock_text, parsed
 from storage.tables import actions, applications, events, register, tasks
 
 SYSTEM = "onewindow"
@@ -232,10 +232,10 @@ class CaseFile:
             if row is None:
                 raise UnknownTask(task_id)
             if row.state == "closed":
-                raise TaskClosed(task_id, row.closed_by, row.done_at.isoformat())
+                raise TaskClosed(task_id, row.closed_by, _civil_text(row.done_at))
             if row.state == "done":
                 if row.outcome != body:
-                    raise OutcomeConflict(task_id, row.done_at.isoformat())
+                    raise OutcomeConflict(task_id, _civil_text(row.done_at))
                 return Decided(TaskRecord.of(row), is_new=False)
             changes = {
                 "state": "done",
@@ -296,8 +296,15 @@ class CaseFile:
 
     # ------------------------------------------------------------------ the case
 
-    async def accept(self, no: str, *, at: datetime, investment: Mapping[str, Any]) -> None:
-        """Note acceptance and who invests (RB-7.3). Repeating it changes nothing."""
+    async def accept(
+        self, no: str, *, at: datetime, is_deemed: bool, investment: Mapping[str, Any]
+    ) -> None:
+        """Note acceptance and who invests (RB-7.3). Repeating it changes nothing.
+
+        Args:
+            at: from when the clocks run.
+            is_deemed: whether it is accepted for want of a notice in time (RB-3.5).
+        """
         async with writing(self.engine) as db:
             row = await _case(db, no)
             if row.accepted_at is not None:
@@ -308,10 +315,27 @@ class CaseFile:
                 at=at,
                 kind="accepted",
                 by=SYSTEM,
-                body={"investment": investment["decision"]},
+                body={"is_deemed": is_deemed, **_investment_of(investment)},
                 accepted_at=at,
                 investment=canonical(investment),
             )
+
+    async def settle_investment(
+        self, no: str, *, at: datetime, investment: Mapping[str, Any]
+    ) -> None:
+        """Note who invests, where it was left open at acceptance (RB-7.4). Safe to repeat."""
+        async with writing(self.engine) as db:
+            row = await _case(db, no)
+            if parsed(row.investment)["decision"] == "needs_person":
+                await self._append(
+                    db,
+                    _Head.of(row),
+                    at=at,
+                    kind="investment_decided",
+                    by=SYSTEM,
+                    body=_investment_of(investment),
+                    investment=canonical(investment),
+                )
 
     async def note(
         self, no: str, kind: str, body: Mapping[str, Any], *, at: datetime, once: str
@@ -374,7 +398,8 @@ class CaseFile:
                 action = (
                     await db.execute(sa.select(actions).where(actions.c.id == action_id))
                 ).one()
-                by, body = action.by, {**body, "action": action_id}
+                by = action.by
+                body |= {"action": action_id, "reason_sha256": digest(action.reason)}
                 await db.execute(
                     actions.update().where(actions.c.id == action_id).values(taken_at=at)
                 )
@@ -436,6 +461,18 @@ class _Head:
         return cls(row.no, row.head_seq, row.head_hash)
 
 
+def _investment_of(investment: Mapping[str, Any]) -> dict[str, object]:
+    """What the record holds of a decision on investment: itself, and the digest of its reasons."""
+    return {
+        "investment": investment["decision"],
+        "investment_sha256": digest(canonical(investment)),
+    }
+
+
+def _civil_text(instant: datetime) -> str:
+    return instant.astimezone(CIVIL_ZONE).isoformat(timespec="seconds")
+
+
 def _columns(link: Link) -> dict[str, object]:
     return {**{f.name: getattr(link, f.name) for f in fields(link)}, "hash": link.hash}
 
@@ -452,6 +489,7 @@ _CASE_COLUMNS = (
     applications.c.clock,
     applications.c.content,
     applications.c.route,
+    applications.c.investment,
     applications.c.asks_area.label("case_asks_area"),
 )
 

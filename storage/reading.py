@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from typing import Any, Generic, Self, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.civil_clock import CivilClock
 from domain.errors import FieldProblem, InputRefused, UnknownCase, UnknownTask
-from storage.chain import GENESIS, Break, Link, digest, first_break
+from storage.chain import GENESIS, Break
+from storage.checking import break_of_case
 from storage.database import snapshot
 from storage.records import AnyRow, TaskRecord, clock_of, parsed
 from storage.tables import actions, applications, events, register, tasks
@@ -237,7 +238,7 @@ class Reading:
             async with db.stream_scalars(in_order) as numbers:
                 async for no in numbers:
                     count += 1
-                    found, previous_hash = await _break_of_case(db, no, count, previous_hash)
+                    found, previous_hash = await break_of_case(db, no, count, previous_hash)
                     if found is not None:
                         return count, found
         expected = (last.last_sequence, last.last_hash) if last else (0, GENESIS)
@@ -256,44 +257,9 @@ _TASKS = sa.select(
     applications.c.clock,
     applications.c.content,
     applications.c.route,
+    applications.c.investment,
     applications.c.asks_area.label("case_asks_area"),
 ).select_from(tasks.join(applications))
-
-
-async def _break_of_case(
-    db: AsyncConnection, no: str, sequence: int, start: str
-) -> tuple[Break | None, str]:
-    case = (await db.execute(sa.select(applications).where(applications.c.no == no))).one()
-    rows = (
-        await db.execute(sa.select(events).where(events.c.case_no == no).order_by(events.c.seq))
-    ).all()
-    first_hash = rows[0].hash if rows else GENESIS
-    if case.sequence != sequence:
-        return Break(None, None, f"the case with sequence {sequence} is missing"), first_hash
-    names = [f.name for f in fields(Link)]
-    links = [(Link(**{name: row._mapping[name] for name in names}), row.hash) for row in rows]
-    found = first_break(no, links, start=start, head_seq=case.head_seq, head_hash=case.head_hash)
-    if found is None and parsed(rows[0].body)["content_sha256"] != digest(case.content):
-        found = Break(no, 1, "the application's content was changed after it was submitted")
-    if found is None:
-        found = await _changed_outcome(db, no, rows)
-    return found, first_hash
-
-
-async def _changed_outcome(db: AsyncConnection, no: str, rows: Sequence[AnyRow]) -> Break | None:
-    found = await db.execute(sa.select(tasks.c.id, tasks.c.outcome).where(tasks.c.case_no == no))
-    on_file: dict[str, str | None] = {row.id: row.outcome for row in found}
-    decided: set[str] = set()
-    for row in rows:
-        if row.kind == "task_decided":
-            decided.add(row.task_id)
-            outcome = on_file.get(row.task_id)
-            if outcome is None or digest(outcome) != parsed(row.body)["outcome_sha256"]:
-                return Break(no, row.seq, f"the outcome of {row.task_id} was changed")
-    for task_id, outcome in sorted(on_file.items()):
-        if outcome is not None and task_id not in decided:
-            return Break(no, None, f"the outcome of {task_id} has no event")
-    return None
 
 
 def _cursor(*parts: object) -> str:

@@ -118,6 +118,12 @@ class CaseFacts:
         )
 
 
+def _asks_area(kind: TaskKind, is_unknown: bool, investment: Mapping[str, Any] | None) -> bool:
+    # RB-7.4: whoever accepts the papers says it; if nobody did (RB-3.5), whoever goes there.
+    is_open = investment is not None and investment["decision"] == "needs_person"
+    return is_unknown and (kind is TaskKind.CHECK_PAPERS or (kind is TaskKind.SURVEY and is_open))
+
+
 @dataclass(frozen=True, slots=True)
 class TaskRecord:
     """A task as it stands on file, with the facts of its case."""
@@ -169,8 +175,7 @@ class TaskRecord:
         made = {
             "kind": kind,
             "policy": case["policy"],
-            # RB-7.4: the person who accepts the papers says it.
-            "asks_area": kind is TaskKind.CHECK_PAPERS and case["case_asks_area"],
+            "asks_area": _asks_area(kind, case["case_asks_area"], parsed(case["investment"])),
             "asked": parsed(task["asked"]),
             "outcome": parsed(task["outcome"]),
             "clock": clock_of(case["clock"]),

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from itertools import count
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from workflows.owing import on_file, owe
+from workflows.owing import SHORTEST_ATTEMPT, on_file, owe
 
 with workflow.unsafe.imports_passed_through():
     from activities.casefile import CaseFileActivities
-    from activities.messages import Answer, Bundle, BundleResult, CaseRef, Closing, Withdrawal
+    from activities.messages import (
+        Answer,
+        Bundle,
+        BundleResult,
+        CaseRef,
+        Closing,
+        RouteRemark,
+        Withdrawal,
+    )
     from domain.connection import (
         STORY,
         Action,
@@ -78,8 +87,7 @@ class Application:
 
     async def _connected_at_low_voltage(self) -> Ending:
         await self._papers_checked()
-        await self._surveyed()
-        await self._line_filed()
+        await self._line_filed(await self._surveyed())
         await self._line_built()
         await self._contract_signed()
         return await self._energised()
@@ -100,22 +108,26 @@ class Application:
         RB-3.5: without notice by then the papers are accepted as of the day of receipt. This is
         the one silence that the law itself answers; a department's never is (RB-4.5).
         """
-        now = workflow.now()
         lapses_at = await on_file(
-            CaseFileActivities.notice_lapses_at, self._case.policy, self._case.clock.civil(now)
+            CaseFileActivities.notice_lapses_at, self._case.policy, self._case.no
         )
-        checking = asyncio.create_task(self._answered(TaskKind.CHECK_PAPERS))
-        time_left = self._case.clock.engine(lapses_at) - now
-        await workflow.wait([checking], timeout=time_left.total_seconds())
+        checking = asyncio.create_task(self._owed(TaskKind.CHECK_PAPERS))
+        time_left = self._case.clock.engine(lapses_at) - workflow.now()
+        # Time enough to have been asked at all, even if the engine was away beyond the lapse.
+        await workflow.wait([checking], timeout=max(time_left, SHORTEST_ATTEMPT).total_seconds())
         if checking.done():
-            return checking.result()
-        checking.cancel()
-        await asyncio.gather(checking, return_exceptions=True)
-        # What the desk put on file a moment before stands, and may be where the story ends.
-        now = workflow.now()
-        answer = await on_file(
-            CaseFileActivities.deem_accepted, self._case.no, self._case.clock.civil(now)
-        )
+            answer = checking.result()
+        else:
+            checking.cancel()
+            await asyncio.gather(checking, return_exceptions=True)
+            # What the desk put on file a moment before stands.
+            at = self._case.clock.civil(workflow.now())
+            answer = await on_file(
+                CaseFileActivities.deem_accepted, self._case.policy, self._case.no, at
+            )
+        if answer.decided_at >= lapses_at:
+            # Whatever the desk says after the lapse, the law has said it before.
+            return replace(answer, code=Code.ACCEPTED)
         return self._unless_it_ends(TaskKind.CHECK_PAPERS, answer)
 
     async def _line_built(self) -> None:
@@ -130,12 +142,15 @@ class Application:
 
     # ------------------------------------------------------------------ low voltage
 
-    async def _surveyed(self) -> None:
-        await self._answered(TaskKind.SURVEY)
+    async def _surveyed(self) -> list[RouteRemark]:
+        surveyed = await self._answered(TaskKind.SURVEY)
+        return await on_file(
+            CaseFileActivities.take_survey, self._case.policy, self._case.no, surveyed
+        )
 
-    async def _line_filed(self) -> None:
-        # RB-4.3: filing (备案) instead of approval.
-        await self._answered(TaskKind.FILING)
+    async def _line_filed(self, remarks: list[RouteRemark]) -> None:
+        # RB-4.3: filing (备案) instead of approval; what a person should see goes with it.
+        await self._answered(TaskKind.FILING, remarks=tuple(remarks))
 
     # ------------------------------------------------------------------ high voltage
 
@@ -188,13 +203,21 @@ class Application:
 
     # ------------------------------------------------------------------ waiting, ending
 
-    async def _answered(self, kind: TaskKind, *, round_no: int = 1) -> Answer:
+    async def _answered(
+        self, kind: TaskKind, *, round_no: int = 1, remarks: tuple[RouteRemark, ...] = ()
+    ) -> Answer:
         """Owe a task; return its answer, unless that answer is where the story ends."""
+        answer = await self._owed(kind, round_no=round_no, remarks=remarks)
+        return self._unless_it_ends(kind, answer)
+
+    async def _owed(
+        self, kind: TaskKind, *, round_no: int = 1, remarks: tuple[RouteRemark, ...] = ()
+    ) -> Answer:
         if self._withdrawal is not None:
             # A bundle that concludes while it is being cancelled returns as if it were not.
             raise _StoryEnds(Ending.WITHDRAWN)
         self._reached = kind
-        return self._unless_it_ends(kind, await owe(self._case, kind, round_no=round_no))
+        return await owe(self._case, kind, round_no=round_no, remarks=remarks)
 
     def _unless_it_ends(self, kind: TaskKind, answer: Answer) -> Answer:
         match STORY[self._case.voltage][kind][answer.code].then:
@@ -227,4 +250,6 @@ class Application:
         try:
             check_action(Action.WITHDRAW, self._reached)
         except IllegalAction as illegal:
-            raise ApplicationError(str(illegal), type="IllegalAction") from None
+            raise ApplicationError(
+                f"the case has reached {illegal.stage}", type="IllegalAction"
+            ) from None

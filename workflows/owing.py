@@ -10,7 +10,7 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
-    from activities.messages import Answer, AskedItem, CaseRef, OwedTask
+    from activities.messages import Answer, AskedItem, CaseRef, OwedTask, RouteRemark
     from activities.owe import Owing
     from domain.connection import TaskKind
     from domain.naming import TaskName
@@ -39,6 +39,7 @@ async def owe(
     round_no: int = 1,
     department: str | None = None,
     items: tuple[AskedItem, ...] = (),
+    remarks: tuple[RouteRemark, ...] = (),
 ) -> Answer:
     """Owe a task and return its answer; however long it takes, nothing else is waited for."""
     patience = case.patience(kind)
@@ -55,6 +56,7 @@ async def owe(
             opened_at=case.clock.civil(workflow.now()),
             department=department,
             items=items,
+            remarks=remarks,
         ),
         activity_id=str(name),
         start_to_close_timeout=_lasting(case, patience.answer_within),

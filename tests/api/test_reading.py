@@ -167,7 +167,7 @@ async def test_the_clocks_of_a_case_are_shown(api: Api, nos: dict[str, str]) -> 
     no = nos["desk"]
     assert (await api.call("GET", f"{CASES}/{no}/clocks")).json() == []
     investment = {"decision": "utility_pays", "reasons": []}
-    await api.casefile.accept(no, at=NOON, investment=investment)
+    await api.casefile.accept(no, at=NOON, is_deemed=False, investment=investment)
     await api.casefile.open_task(new_task(no, TaskKind.PERMITS, department="water", items=("示",)))
     api.now = NOON.replace(day=18)
     clocks = {

@@ -33,7 +33,9 @@ POLICY = loader.policy_for("zhanjiang-2020-516.1")
 ON = date(2026, 9, 16)
 ITEMS = list(
     csv.DictReader(
-        (Path(__file__).parents[1] / "data" / "permit-items.csv").open(encoding="utf-8", newline="")
+        (Path(__file__).parents[1] / "data" / "permit-items.csv")
+        .read_text(encoding="utf-8")
+        .splitlines()
     )
 )
 

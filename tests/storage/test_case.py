@@ -9,6 +9,7 @@ import pytest
 from domain.connection import TaskKind
 from domain.errors import IdempotencyConflict, UnknownCase
 from storage.casefile import CaseFile
+from storage.chain import canonical, digest
 from storage.reading import Reading
 from tests.support.cases import NOON, new_case, new_task
 from tests.support.databases import rows
@@ -25,13 +26,36 @@ async def no(casefile: CaseFile) -> str:
 async def test_acceptance_is_noted_once(
     casefile: CaseFile, reading: Reading, url: str, no: str
 ) -> None:
-    await casefile.accept(no, at=NOON, investment=INVESTMENT)
+    await casefile.accept(no, at=NOON, is_deemed=False, investment=INVESTMENT)
     before = rows(url)
-    await casefile.accept(no, at=LATER, investment={"decision": "utility_standard"})
+    await casefile.accept(
+        no, at=LATER, is_deemed=False, investment={"decision": "utility_standard"}
+    )
     assert rows(url) == before
     case = await reading.case(no)
     assert (case.accepted_at, case.investment) == (NOON, INVESTMENT)
-    assert (await reading.events(no))[-1].body == {"investment": "utility_pays"}
+    assert (await reading.events(no))[-1].body == {
+        "is_deemed": False,
+        "investment": "utility_pays",
+        "investment_sha256": digest(canonical(INVESTMENT)),
+    }
+
+
+@pytest.mark.rule("RB-7.4")
+async def test_an_investment_left_open_is_settled_once(
+    casefile: CaseFile, reading: Reading, url: str, no: str
+) -> None:
+    await casefile.accept(
+        no, at=NOON, is_deemed=True, investment={"decision": "needs_person", "reasons": []}
+    )
+    await casefile.settle_investment(no, at=LATER, investment=INVESTMENT)
+    before = rows(url)
+    await casefile.settle_investment(
+        no, at=LATER, investment={"decision": "utility_standard", "reasons": []}
+    )
+    assert rows(url) == before
+    assert (await reading.case(no)).investment == INVESTMENT
+    assert await reading.first_break() == (1, None)
 
 
 async def test_a_note_is_taken_once_per_cause(

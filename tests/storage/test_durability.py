@@ -45,6 +45,9 @@ def _steps(casefile: CaseFile, cut_at: int | None = None) -> Iterator[Steps]:
             sa.event.remove(engine, name, steps.take)
 
 
+ACCEPTED = "ZJ20260000029"
+"""Another case, accepted with the investment left open."""
+
 Write = Callable[[CaseFile, str, str], Awaitable[Any]]
 
 WRITES: dict[str, Write] = {
@@ -57,7 +60,10 @@ WRITES: dict[str, Write] = {
     "outcomes_delivered": lambda file, _no, task: file.outcomes_delivered([task]),
     "push_refused": lambda file, _no, task: file.push_refused(task, "answered 400", at=NOON),
     "accept": lambda file, no, _task: file.accept(
-        no, at=NOON, investment={"decision": "utility_pays"}
+        no, at=NOON, is_deemed=False, investment={"decision": "utility_pays"}
+    ),
+    "settle_investment": lambda file, _no, _task: file.settle_investment(
+        ACCEPTED, at=NOON, investment={"decision": "utility_pays"}
     ),
     "note": lambda file, no, _task: file.note(no, "noted", {}, at=NOON, once="cause"),
     "ask_action": lambda file, no, _task: file.ask_action(
@@ -72,6 +78,10 @@ async def prepared(casefile: CaseFile) -> tuple[str, str]:
     no = (await casefile.submit(new_case())).no
     task = await casefile.open_task(new_task(no))
     await casefile.ask_action("id-1", no, "withdraw", "示例", by="desk", at=NOON)
+    assert (await casefile.submit(new_case("key-accepted"))).no == ACCEPTED
+    await casefile.accept(
+        ACCEPTED, at=NOON, is_deemed=True, investment={"decision": "needs_person"}
+    )
     return no, task.id
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from datetime import date
 
 import pytest
 import sqlalchemy as sa
@@ -32,7 +33,7 @@ async def healthy(casefile: CaseFile) -> None:
         assert no == NUMBERS[n]
         papers = await casefile.open_task(new_task(no))
         await casefile.decide(papers.id, {"code": "accepted"}, by="desk", at=NOON)
-        await casefile.accept(no, at=NOON, investment={"decision": "utility_pays"})
+        await casefile.accept(no, at=NOON, is_deemed=False, investment={"decision": "utility_pays"})
         plan = await casefile.open_task(new_task(no, TaskKind.SUPPLY_PLAN))
         await casefile.decide(plan.id, {"code": "planned"}, by="utility", at=NOON)
 
@@ -136,6 +137,22 @@ TAMPERINGS: dict[str, Tampering] = {
         NO,
         3,
         "outcome of ZJ20260000029.check_papers.1 was changed",
+    ),
+    "a deadline": Tampering(
+        (_set_task(TaskKind.SUPPLY_PLAN, due_on=date(2027, 1, 1)),), NO, 5, "until when"
+    ),
+    "who decided": Tampering(
+        (_set_task(TaskKind.CHECK_PAPERS, decided_by="water"),), NO, 3, "who decided"
+    ),
+    "whether it was late": Tampering(
+        (_set_task(TaskKind.CHECK_PAPERS, is_late=True),), NO, 3, "whether late"
+    ),
+    "the case's ending": Tampering((_set_case(ending="connected"),), NO, None, "state"),
+    "the applicant's name": Tampering(
+        (_set_case(applicant_name="别人"),), NO, 1, "applicant_name is not"
+    ),
+    "who invests": Tampering(
+        (_set_case(investment=canonical({"decision": "utility_standard"})),), NO, 4, "investment"
     ),
     "a whole case": Tampering((_delete_case(NO),), None, None, "sequence 2 is missing"),
     "the first case": Tampering((_delete_case(NUMBERS[1]),), None, None, "sequence 1 is missing"),

@@ -227,7 +227,7 @@ def test_a_demonstration_clears_away_the_one_before_and_nothing_else(tmp_path: P
     with installation.held():
         installation.clear_demo()
         installation.case_file.touch()
-        installation.keys(["desk"])
+        installation.keys(["desk"], {})
         (tmp_path / "mine").touch()
         installation.clear_demo()
     assert not installation.case_file.exists()

@@ -1,0 +1,124 @@
+"""Whether the rows of a case are what its record says (RB-13.2): the work of `onewindow verify`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from itertools import chain
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage.chain import GENESIS, Break, Link, digest, first_break
+from storage.records import AnyRow, parsed
+from storage.tables import actions, applications, events, tasks
+
+_LINK = [f.name for f in fields(Link)]
+
+
+async def break_of_case(
+    db: AsyncConnection, no: str, sequence: int, start: str
+) -> tuple[Break | None, str]:
+    """Check one case: its chain first, then every row against it.
+
+    Args:
+        sequence: the case's place in the register.
+        start: hash of the first event of the case before it.
+
+    Returns:
+        The first thing that does not hold, and the hash of the case's own first event.
+    """
+    case = (await db.execute(sa.select(applications).where(applications.c.no == no))).one()
+    rows = (
+        await db.execute(sa.select(events).where(events.c.case_no == no).order_by(events.c.seq))
+    ).all()
+    first_hash = rows[0].hash if rows else GENESIS
+    if case.sequence != sequence:
+        return Break(None, None, f"the case with sequence {sequence} is missing"), first_hash
+    links = [(Link(**{name: row._mapping[name] for name in _LINK}), row.hash) for row in rows]
+    found = first_break(no, links, start=start, head_seq=case.head_seq, head_hash=case.head_hash)
+    if found is not None:
+        return found, first_hash
+    on_file = (await db.execute(sa.select(tasks).where(tasks.c.case_no == no))).all()
+    asked = (await db.execute(sa.select(actions).where(actions.c.case_no == no))).all()
+    differences = chain(
+        _of_the_case(case, rows),
+        _of_its_tasks({row.id: row for row in on_file}, rows),
+        _of_its_actions({row.id: row for row in asked}, rows),
+    )
+    return next((Break(no, seq, why) for seq, why in differences), None), first_hash
+
+
+def _of_the_case(case: AnyRow, rows: Sequence[AnyRow]) -> Iterator[tuple[int | None, str]]:
+    content = parsed(case.content)
+    if parsed(rows[0].body)["content_sha256"] != digest(case.content):
+        yield 1, "the application's content was changed after it was submitted"
+    copies = {
+        "channel": content["channel"],
+        "voltage": content["voltage"],
+        "supply": content["supply"],
+        "district": content["site"]["district"],
+        "address": content["site"]["address"],
+        "applicant_name": content["applicant"]["name"],
+    }
+    for column, value in copies.items():
+        if case._mapping[column] != value:
+            yield 1, f"the case's {column} is not the application's"
+    invested = _last(rows, "accepted", "investment_decided")
+    if (case.investment is None) != (invested is None) or (
+        invested is not None and invested[1]["investment_sha256"] != digest(case.investment)
+    ):
+        yield invested and invested[0], "the decision on investment was changed"
+    ended = _last(rows, "ended")
+    if (case.state, case.ending) != (("ended", ended[1]["ending"]) if ended else ("open", None)):
+        yield ended and ended[0], "the case's state is not what its record says"
+
+
+def _of_its_tasks(
+    on_file: Mapping[str, AnyRow], rows: Sequence[AnyRow]
+) -> Iterator[tuple[int | None, str]]:
+    states = dict.fromkeys(on_file, "")
+    for row in rows:
+        body, task = parsed(row.body), on_file.get(row.task_id)
+        match row.kind:
+            case "task_opened":
+                states[row.task_id] = "open"
+                due_on = task and task.due_on and task.due_on.isoformat()
+                if task is None or (task.owed_by, due_on) != (body["owed_by"], body["due_on"]):
+                    yield row.seq, f"who owes {row.task_id}, or until when, was changed"
+            case "task_decided":
+                states[row.task_id] = "done"
+                if (
+                    task is None
+                    or task.outcome is None
+                    or (digest(task.outcome) != body["outcome_sha256"])
+                ):
+                    yield row.seq, f"the outcome of {row.task_id} was changed"
+                elif (task.decided_by, task.is_late) != (row.by, body["is_late"]):
+                    yield row.seq, f"who decided {row.task_id}, or whether late, was changed"
+            case "ended":
+                states |= dict.fromkeys(body["closed_tasks"], "closed")
+            case _:
+                pass
+    for task_id, task in sorted(on_file.items()):
+        if task.outcome is not None and states[task_id] != "done":
+            yield None, f"the outcome of {task_id} has no event"
+        elif task.state != states[task_id]:
+            yield None, f"the state of {task_id} is not what the record says"
+
+
+def _of_its_actions(
+    asked: Mapping[str, AnyRow], rows: Sequence[AnyRow]
+) -> Iterator[tuple[int | None, str]]:
+    for row in rows:
+        body = parsed(row.body)
+        if row.kind == "ended" and "action" in body:
+            action = asked.get(body["action"])
+            if action is None or digest(action.reason) != body["reason_sha256"]:
+                yield row.seq, "the grounds of the action that ended the case were changed"
+
+
+def _last(rows: Sequence[AnyRow], *kinds: str) -> tuple[int, Mapping[str, Any]] | None:
+    found = [(row.seq, parsed(row.body)) for row in rows if row.kind in kinds]
+    return found[-1] if found else None
