@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from temporalio.service import RPCError
 
 from domain.connection import Voltage
 from storage.casefile import SYSTEM
@@ -71,6 +72,69 @@ async def test_desk_and_departments_work_on_while_it_is_away(tmp_path: Path, awa
         await eventually(lambda: _owes(town, during, "check_papers"), 40)
         tasks = await town.reading.tasks_of(before)
         assert Counter(task.kind for task in tasks) == {"check_papers": 1, "supply_plan": 1}
+
+
+@pytest.mark.rule("RB-12.3")
+@pytest.mark.timeout(150)
+async def test_an_engine_that_lost_everything_gets_its_processes_back(tmp_path: Path) -> None:
+    """The case file is the record: what was decided there is not asked for again."""
+    sample = next(each for each in samples() if each.name.startswith("17-"))
+    async with Town.open(tmp_path / "var", speed=2.0) as town:
+        no, _ = await town.hand_in(sample, "key")
+        await eventually(lambda: _owes(town, no, "check_papers"), 20)
+        answered = await town.call(
+            "desk", "PUT", f"/tasks/{no}.check_papers.1/outcome", {"code": "accepted"}
+        )
+        assert answered.status_code == 200
+        await eventually(lambda: _owes(town, no, "supply_plan"), 20)
+
+        for program in ("api", "worker", "engine"):
+            town.kill(program)
+        town.forget_engine()
+        for program in ("engine", "worker", "api"):
+            town.start(program)
+        await eventually(lambda: _runs(town, no), 40)
+        answered = await town.call(
+            "utility", "PUT", f"/tasks/{no}.supply_plan.1/outcome", {"code": "planned"}
+        )
+        assert answered.json()["state"] == "done"
+        await eventually(lambda: _owes(town, no, "confirm_plan"), 40)
+        events = Counter((e.kind, e.task_id) for e in await town.reading.events(no))
+        assert set(events.values()) == {1}
+
+
+@pytest.mark.timeout(150)
+async def test_a_withdrawal_nobody_answers_is_503_and_takes_effect_when_repeated(
+    tmp_path: Path,
+) -> None:
+    sample = next(each for each in samples() if each.name.startswith("17-"))
+    withdrawal = {"action": "withdraw", "reason": "示例：项目取消"}
+    async with Town.open(tmp_path / "var", speed=2.0) as town:
+        no, _ = await town.hand_in(sample, "key")
+        await eventually(lambda: _owes(town, no, "check_papers"), 20)
+        town.kill("worker")
+        path = f"/applications/{no}/actions"
+        unanswered = await town.call("desk", "POST", path, withdrawal, key="w")
+        assert unanswered.status_code == 503
+        assert unanswered.headers["Retry-After"]
+        assert (await town.reading.case(no)).state == "open"
+
+        town.start("worker")
+
+        async def is_taken() -> bool:
+            again = await town.call("desk", "POST", path, withdrawal, key="w")
+            return again.status_code == 200 and again.json()["ending"] == "withdrawn"
+
+        await eventually(is_taken, 40)
+        ended = [e for e in await town.reading.events(no) if e.kind == "ended"]
+        assert [e.by for e in ended] == ["desk"]
+
+
+async def _runs(town: Town, no: str) -> bool:
+    try:
+        return ("Application", no, "RUNNING") in await town.processes()
+    except (RuntimeError, RPCError):
+        return False
 
 
 def _applications(count: int) -> list[Sample]:

@@ -120,6 +120,11 @@ class Town:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
+    def forget_engine(self) -> None:
+        """Take away everything the engine knew; it must not be running."""
+        for path in self._installation.var.glob("engine.db*"):
+            path.unlink()
+
     async def call(
         self,
         by: str,
