@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import uvloop
 from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
@@ -116,7 +117,7 @@ async def run(settings: Settings) -> None:
 def main() -> None:
     """Entry of the process."""
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(run(settings_of_process()))
+        uvloop.run(run(settings_of_process()))
     # The engine's client can crash an interpreter that exits after using it; nothing is left to do.
     sys.stdout.flush()
     sys.stderr.flush()

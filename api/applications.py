@@ -12,6 +12,7 @@ from activities.messages import CaseRef, Withdrawal
 from api.auth import Caller, SignedIn
 from api.delivery import case_ref
 from api.problems import NOT_ALLOWED, Refused
+from api.responses import spelled
 from api.schemas import (
     ACTION_EXAMPLE,
     APPLICATION_EXAMPLE,
@@ -76,8 +77,7 @@ async def submit(
     key: IdempotencyKey,
     caller: SignedIn,
     services: Serving,
-    response: Response,
-) -> Mapping[str, Any]:
+) -> Response:
     """Give an application its number; once given, a number is never lost (RB-3.7)."""
     caller.needs(*INTAKE)
     clock, policy = services.settings.clock, services.policy
@@ -106,9 +106,7 @@ async def submit(
         case = await services.reading.case(submitted.no)
         at, state = case.submitted_at, case.state
         is_started = case.process_started or await services.delivery.start(_ref(case))
-    response.status_code = 201 if is_started else 202
-    response.headers["Location"] = f"/api/v1/applications/{submitted.no}"
-    return {
+    receipt = {
         "no": submitted.no,
         "state": state,
         "process": "started" if is_started else "pending",
@@ -117,6 +115,8 @@ async def submit(
             {"field": w.field, "message": w.en, "message_zh": w.zh} for w in checked.warnings
         ],
     }
+    location = {"Location": f"/api/v1/applications/{submitted.no}"}
+    return spelled(receipt, 201 if is_started else 202, location)
 
 
 @router.get(

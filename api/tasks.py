@@ -12,6 +12,7 @@ from activities.owe import check_task_outcome
 from api.applications import OVERSEERS, Cursor, Limit, Sought
 from api.auth import Caller, SignedIn
 from api.problems import NOT_ALLOWED, Refused
+from api.responses import spelled
 from api.schemas import OUTCOME_EXAMPLES, TaskBody, TaskPage, refusals
 from api.services import Services, Serving
 from domain.errors import NotYourTask, UnknownTask
@@ -70,8 +71,7 @@ async def put_outcome(
     outcome: Annotated[Outcome, Body(openapi_examples=OUTCOME_EXAMPLES)],
     caller: SignedIn,
     services: Serving,
-    response: Response,
-) -> Mapping[str, Any]:
+) -> Response:
     """Put an outcome on file, once: the same again is 200, another is 409 (RB-4.5)."""
     task = await _found(task_id, services)
     _check_own(task, caller)
@@ -82,9 +82,8 @@ async def put_outcome(
         by=caller.agency,
         at=task.clock.civil(services.now()),
     )
-    if not decided.task.delivered and not await services.delivery.deliver(decided.task):
-        response.status_code = 202
-    return task_body(decided.task, policy_for(task.policy))
+    is_delivered = decided.task.delivered or await services.delivery.deliver(decided.task)
+    return spelled(task_body(decided.task, policy_for(task.policy)), 200 if is_delivered else 202)
 
 
 async def _found(task_id: str, services: Services) -> TaskRecord:

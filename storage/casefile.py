@@ -147,7 +147,7 @@ class CaseFile:
                     head_hash=first.hash,
                 )
             )
-            await db.execute(events.insert().values(_columns(first)))
+            await db.execute(_INSERT_EVENT, _columns(first))
             await db.execute(register.update().values(last_sequence=sequence, last_hash=first.hash))
         return Submitted(no, is_new=True)
 
@@ -183,8 +183,7 @@ class CaseFile:
         """
         no, task_id = new.name.case_no, str(new.name)
         async with writing(self.engine) as db:
-            await _lock_case(db, applications.c.no == no)
-            row = (await db.execute(_case_with_task(no, task_id))).first()
+            row = await _locked_case_with_task(db, no, task_id)
             if row is None:
                 raise UnknownCase(no)
             if row.id is not None:
@@ -192,7 +191,7 @@ class CaseFile:
             if row.case_state != "open":
                 raise CaseEnded(no, row.case_ending)
             values = new.columns()
-            await db.execute(tasks.insert().values(values))
+            await db.execute(_INSERT_TASK, values)
             await self._append(
                 db,
                 _Head.of(row),
@@ -245,7 +244,7 @@ class CaseFile:
                 "decided_by": by,
                 "push_problem": None,
             }
-            await db.execute(tasks.update().where(tasks.c.id == task_id).values(changes))
+            await db.execute(_UPDATE_TASK, {"which": task_id, **changes})
             await self._append(
                 db,
                 _Head.of(row),
@@ -440,12 +439,9 @@ class CaseFile:
             body=canonical(body),
             prev_hash=head.hash,
         )
-        await db.execute(events.insert().values(_columns(link)))
-        await db.execute(
-            applications.update()
-            .where(applications.c.no == head.no)
-            .values(head_seq=link.seq, head_hash=link.hash, **case_columns)
-        )
+        await db.execute(_INSERT_EVENT, _columns(link))
+        head_columns = {"head_seq": link.seq, "head_hash": link.hash}
+        await db.execute(_UPDATE_CASE, {"which": head.no, **head_columns, **case_columns})
 
 
 @dataclass(frozen=True, slots=True)
@@ -494,35 +490,65 @@ _CASE_COLUMNS = (
 )
 
 
-async def _lock_case(db: AsyncConnection, which: sa.ColumnElement[bool]) -> None:
+# Statements that run for every task are built once: building costs more than running them.
+_INSERT_TASK = tasks.insert()
+_UPDATE_TASK = tasks.update().where(tasks.c.id == sa.bindparam("which"))
+_INSERT_EVENT = events.insert()
+_UPDATE_CASE = applications.update().where(applications.c.no == sa.bindparam("which"))
+_SELECT_CASE = (
+    sa.select(*_CASE_COLUMNS).where(applications.c.no == sa.bindparam("no")).with_for_update()
+)
+_SELECT_CASE_WITH_TASK = (
+    sa.select(*_CASE_COLUMNS, *tasks.c)
+    .select_from(
+        applications.outerjoin(
+            tasks,
+            sa.and_(tasks.c.case_no == applications.c.no, tasks.c.id == sa.bindparam("task_id")),
+        )
+    )
+    .where(applications.c.no == sa.bindparam("no"))
+)
+_SELECT_TASK_WITH_CASE = (
+    sa.select(*_CASE_COLUMNS, *tasks.c)
+    .select_from(tasks.join(applications))
+    .where(tasks.c.id == sa.bindparam("task_id"))
+)
+_LOCK_CASE = (
+    sa.select(applications.c.no).where(applications.c.no == sa.bindparam("no")).with_for_update()
+)
+_LOCK_CASE_OF_TASK = (
+    sa.select(applications.c.no)
+    .where(
+        applications.c.no
+        == sa.select(tasks.c.case_no).where(tasks.c.id == sa.bindparam("task_id")).scalar_subquery()
+    )
+    .with_for_update()
+)
+
+
+async def _lock(
+    db: AsyncConnection, statement: sa.Select[*tuple[Any, ...]], which: Mapping[str, str]
+) -> None:
     # A statement that waits for a lock on PostgreSQL sees the locked row as it is afterwards, but
     # what is joined to it as it was before: so the lock is taken first. SQLite has one writer.
     if db.dialect.name == "postgresql":
-        await db.execute(sa.select(applications.c.no).where(which).with_for_update())
+        await db.execute(statement, which)
 
 
-def _case_with_task(no: str, task_id: str) -> sa.Select[*tuple[Any, ...]]:
+async def _locked_case_with_task(db: AsyncConnection, no: str, task_id: str) -> AnyRow | None:
     """Select a case; the task's columns are null if there is no such task."""
-    both = applications.outerjoin(
-        tasks, sa.and_(tasks.c.case_no == applications.c.no, tasks.c.id == task_id)
-    )
-    return sa.select(*_CASE_COLUMNS, *tasks.c).select_from(both).where(applications.c.no == no)
+    await _lock(db, _LOCK_CASE, {"no": no})
+    found = await db.execute(_SELECT_CASE_WITH_TASK, {"no": no, "task_id": task_id})
+    return found.first()
 
 
 async def _locked_task(db: AsyncConnection, task_id: str) -> AnyRow | None:
-    case_no = sa.select(tasks.c.case_no).where(tasks.c.id == task_id).scalar_subquery()
-    await _lock_case(db, applications.c.no == case_no)
-    statement = (
-        sa.select(*_CASE_COLUMNS, *tasks.c)
-        .select_from(tasks.join(applications))
-        .where(tasks.c.id == task_id)
-    )
-    return (await db.execute(statement)).first()
+    await _lock(db, _LOCK_CASE_OF_TASK, {"task_id": task_id})
+    return (await db.execute(_SELECT_TASK_WITH_CASE, {"task_id": task_id})).first()
 
 
 async def _case(db: AsyncConnection, no: str) -> AnyRow:
-    statement = sa.select(*_CASE_COLUMNS).where(applications.c.no == no).with_for_update()
-    row = (await db.execute(statement)).first()
+    row = (await db.execute(_SELECT_CASE, {"no": no})).first()
     if row is None:
         raise UnknownCase(no)
     return row
