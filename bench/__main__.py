@@ -53,7 +53,7 @@ async def measure(given: argparse.Namespace, console: Console, folder: Path) -> 
                 report.laps.append(await lap(kind, where, given.cases, given.at_once))
     if "statements" in wanted:
         console.print("counting SQL …")
-        report.statements = await statements(folder / "statements", given.at_once)
+        report.statements = await statements(folder / "statements", given.cases, given.at_once)
     if "latency" in wanted:
         console.print(f"submitting at {given.per_s:g}/s, then {given.open_cases} open cases …")
         report.latency, report.memory = await latency_and_memory(

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Coroutine
 from typing import Any
 
+import uvloop
 from temporalio.client import Client
 
 from bench.floor_story import LAST_TASK, FloorCase
@@ -67,6 +68,6 @@ async def run(engine: str, port: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(run(sys.argv[1], int(sys.argv[2])))
+    uvloop.run(run(sys.argv[1], int(sys.argv[2])))
     # The engine's client can crash an interpreter that exits after using it.
     os._exit(0)

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 
+import uvloop
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
@@ -52,6 +53,6 @@ async def run(engine: str, completer_port: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(run(sys.argv[1], int(sys.argv[2])))
+    uvloop.run(run(sys.argv[1], int(sys.argv[2])))
     # The engine's client can crash an interpreter that exits after using it.
     os._exit(0)

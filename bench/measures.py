@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import statistics
 import time
 from collections.abc import Sequence
@@ -13,13 +14,15 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
 from bench.counted import read_counts
+from bench.floor_story import DEPARTMENTS
+from bench.peer import stop_of
 from bench.programs import cpu_s, rss_mb
 from bench.subjects import Floor, Full, Subject, carry
 
 WARM_UP_CASES = 15
+WITHDRAWN_AT_ONCE = 8
 HISTORIES = 5
 COUNTED_CASES = 20
-DEPARTMENTS_ANSWER_AFTER_S = 20.0
 STOPS = ("check_papers", "supply_plan", "line_design", "permits")
 """Where the open cases wait whose memory is measured: a quarter of them at each."""
 
@@ -44,6 +47,11 @@ class Lap:
     def total_cpu_ms(self) -> float:
         """Processor time per case of all programs together."""
         return sum(self.cpu_ms.values())
+
+    @property
+    def processors(self) -> float:
+        """How many processors were busy with it on average."""
+        return self.total_cpu_ms * self.cases_per_s / 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +88,15 @@ async def lap(kind: type[Floor] | type[Full], folder: Path, cases: int, at_once:
     async with kind(folder) as subject:
         programs = subject.programs
         await carry(subject, min(WARM_UP_CASES, cases), at_once)
-        cpu_before = {name: cpu_s(pid) for name, pid in programs.pids.items()}
+        pids = {**programs.pids, "bench": os.getpid()}
+        cpu_before = {name: cpu_s(pid) for name, pid in pids.items()}
         began = time.perf_counter()
         ids = await carry(subject, cases, at_once)
         seconds = time.perf_counter() - began
         cpu_ms = {
-            name: (cpu_s(pid) - cpu_before[name]) / cases * 1000
-            for name, pid in programs.pids.items()
+            name: (cpu_s(pid) - cpu_before[name]) / cases * 1000 for name, pid in pids.items()
         }
+        await subject.check()
         events, workflow_tasks, size = await _histories(subject, ids[:HISTORIES])
         return Lap(subject.name, cases / seconds, cpu_ms, events, workflow_tasks, size)
 
@@ -107,16 +116,17 @@ async def _histories(subject: Subject, ids: Sequence[str]) -> tuple[float, float
     return events / len(ids), workflow_tasks / len(ids), size / len(ids)
 
 
-async def statements(folder: Path, at_once: int) -> Statements:
+async def statements(folder: Path, cases: int, at_once: int) -> Statements:
     """Count SQL over a few cases in the real processes."""
+    cases = min(cases, COUNTED_CASES)
     async with Full(folder, is_counted=True) as full:
         await carry(full, 2, 2)
         before = {name: read_counts(full.counts_file(name)) for name in ("api", "worker")}
-        await carry(full, COUNTED_CASES, at_once)
+        await carry(full, cases, at_once)
         return Statements(
             {
                 name: {
-                    what: (count - before[name][what]) / COUNTED_CASES
+                    what: (count - before[name][what]) / cases
                     for what, count in read_counts(full.counts_file(name)).items()
                 }
                 for name in before
@@ -132,8 +142,9 @@ async def latency_and_memory(
         programs = full.programs
         worker = programs.pids["worker"]
         idle_mb = rss_mb(worker)
-        await carry(full, WARM_UP_CASES, at_once)
-        await full.plan(delay_s=DEPARTMENTS_ANSWER_AFTER_S, stops=STOPS)
+        await carry(full, min(WARM_UP_CASES, open_cases), at_once)
+        # Agencies answer while the submissions come in, but no faster than the file fills up.
+        await full.plan(delay_s=seconds * 4 / 3, stops=STOPS)
         numbers, latency = await _submitted_steadily(full, per_s, seconds)
         await full.plan(stops=STOPS)
 
@@ -141,20 +152,27 @@ async def latency_and_memory(
             return (await full.peer_counts()).get("stopped", 0)
 
         async def all_wait() -> bool:
-            return (await full.peer_counts())["held"] == full.open_tasks()
+            return (await full.peer_counts())["held"] == _held_by(numbers) == full.open_tasks()
 
         missing = open_cases - len(numbers)
-        numbers += await carry(full, missing, at_once, stopped)
+        if missing > 0:
+            numbers += await carry(full, missing, at_once, stopped)
         await programs.until("every open case waits at its stop", all_wait)
         open_mb = rss_mb(worker)
-        gate = asyncio.Semaphore(at_once)
+        gate = asyncio.Semaphore(WITHDRAWN_AT_ONCE)
 
         async def withdrawn(no: str) -> None:
             async with gate:
                 await full.withdraw(no)
 
         await asyncio.gather(*(withdrawn(no) for no in numbers))
+        await full.check()
         return latency, Memory(len(numbers), idle_mb, open_mb, rss_mb(worker))
+
+
+def _held_by(numbers: Sequence[str]) -> int:
+    stops = [stop_of(no, STOPS) for no in numbers]
+    return sum(len(DEPARTMENTS) if stop == "permits" else 1 for stop in stops)
 
 
 async def _submitted_steadily(

@@ -60,7 +60,7 @@ class Peer:
         self.counts["pushes"] += 1
         if task["state"] != "open":
             return
-        if task["kind"] == self._stop_of(task["case_no"]):
+        if task["kind"] == stop_of(task["case_no"], self._stops):
             self._held[task["id"]] = task
             return
         self._answer(task)
@@ -71,11 +71,6 @@ class Peer:
         held, self._held = self._held, {}
         for task in held.values():
             self.take(task)
-
-    def _stop_of(self, case_no: str) -> str | None:
-        if not self._stops:
-            return None
-        return self._stops[int(case_no[6:-1]) % len(self._stops)]
 
     def _answer(self, task: dict[str, Any]) -> None:
         call = (task["id"], task["owed_by"], orjson.dumps(_outcome(task)))
@@ -128,6 +123,11 @@ class Peer:
             return b"200 OK", orjson.dumps({**self.counts, **waiting})
         self.take(orjson.loads(body))
         return b"202 Accepted", b""
+
+
+def stop_of(case_no: str, stops: Sequence[str]) -> str | None:
+    """Return the kind of task at which a case stops; None if it does not."""
+    return stops[int(case_no[6:-1]) % len(stops)] if stops else None
 
 
 def _outcome(task: dict[str, Any]) -> dict[str, Any]:

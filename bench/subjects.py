@@ -15,15 +15,17 @@ import orjson
 from temporalio.client import Client
 
 from bench.application import APPLICATION
-from bench.programs import POLL_S, BenchFailed, Programs, free_port
+from bench.programs import BenchFailed, Programs, free_port
 from domain.naming import bundle_id
 from policy.loader import policies
-from sandbox.caller import CallFailed, Connection
+from sandbox.caller import CallFailed, Connection, Response
 from settings import Settings
 from storage.migrate import upgrade
 
 STALLED_AFTER_S = 90.0
+LOOK_EVERY_S = 0.025
 CALL_SECONDS = 30.0
+WITHDRAWAL_TRIES, WITHDRAWAL_PAUSE_S = 20, 0.5
 COUNTED = "bench.counted"
 
 
@@ -44,6 +46,13 @@ class Subject(Protocol):
 
     async def ended(self) -> int:
         """How many of the cases handed in have ended."""
+
+    async def check(self) -> None:
+        """Make sure that nothing went wrong on the way.
+
+        Raises:
+            BenchFailed: something did; says what.
+        """
 
     async def engine_client(self) -> Client:
         """Connect to the engine."""
@@ -68,25 +77,26 @@ async def carry(
     """
     arrived = arrived or subject.ended
     clock = asyncio.get_running_loop().time
-    before = last = await arrived()
+    before, last = await arrived(), 0
     moved_at = clock()
     submissions: list[asyncio.Task[str]] = []
-    while True:
-        now_there = await arrived()
-        if now_there != last:
-            last, moved_at = now_there, clock()
-        there = now_there - before
-        if there >= cases:
-            return [await each for each in submissions]
-        if clock() - moved_at > STALLED_AFTER_S:
-            raise BenchFailed(f"{subject.name}: {there} of {cases} cases arrived, then no more")
-        while len(submissions) < min(cases, there + at_once):
-            submissions.append(asyncio.create_task(subject.submit()))
+    try:
+        while (there := await arrived() - before) < cases:
+            if there != last:
+                last, moved_at = there, clock()
+            if clock() - moved_at > STALLED_AFTER_S:
+                raise BenchFailed(f"{subject.name}: {there} of {cases} cases arrived, then no more")
+            while len(submissions) < min(cases, there + at_once):
+                submissions.append(asyncio.create_task(subject.submit()))
+            for each in submissions:
+                if each.done():
+                    each.result()
+            subject.programs.check_running()
+            await asyncio.sleep(LOOK_EVERY_S)
+        return [await each for each in submissions]
+    finally:
         for each in submissions:
-            if each.done():
-                each.result()
-        subject.programs.check_running()
-        await asyncio.sleep(POLL_S / 2)
+            each.cancel()
 
 
 class Full:
@@ -163,8 +173,10 @@ class Full:
 
     async def submit(self) -> str:
         """Hand in an application over HTTP."""
-        receipt = await self._sent("POST", "/api/v1/applications", APPLICATION, 201)
-        return str(orjson.loads(receipt)["no"])
+        path = "/api/v1/applications"
+        answer = await self._called("POST", path, APPLICATION, secrets.token_hex(16))
+        self._expect(answer, 201, path)
+        return str(orjson.loads(answer.body)["no"])
 
     async def ended(self) -> int:
         """How many cases the case file says have ended, and as they should."""
@@ -181,27 +193,31 @@ class Full:
         return count
 
     async def withdraw(self, no: str) -> None:
-        """Withdraw an application over HTTP, once the engine is free to do so."""
-        await self._sent(
-            "POST",
-            f"/api/v1/applications/{no}/actions",
-            {"action": "withdraw", "reason": "the bench is over"},
-            200,
-        )
+        """Withdraw an application over HTTP; asked again while the process does not answer."""
+        path, key = f"/api/v1/applications/{no}/actions", secrets.token_hex(16)
+        action = {"action": "withdraw", "reason": "the bench is over"}
+        for _ in range(WITHDRAWAL_TRIES):
+            answer = await self._called("POST", path, action, key)
+            if answer.status != 503:
+                break
+            await asyncio.sleep(WITHDRAWAL_PAUSE_S)
+        self._expect(answer, 200, path)
 
-    async def _sent(self, method: str, path: str, body: object, expected: int) -> bytes:
+    async def _called(self, method: str, path: str, body: object, key: str) -> Response:
         connection = self._idle.pop() if self._idle else Connection(self._api, CALL_SECONDS)
         headers = {
             "Authorization": f"Bearer {self._key}",
             "Content-Type": "application/json",
-            "Idempotency-Key": secrets.token_hex(16),
+            "Idempotency-Key": key,
         }
         answer = await connection.call(method, path, headers, orjson.dumps(body))
         self._idle.append(connection)
-        if answer.status != expected:
+        return answer
+
+    def _expect(self, answer: Response, status: int, path: str) -> None:
+        if answer.status != status:
             said = f"{answer.body.decode()}; the API said: {self.programs.said('api')[-4000:]}"
-            raise BenchFailed(f"{method} {path} was answered {answer.status}: {said}")
-        return answer.body
+            raise BenchFailed(f"{path} was answered {answer.status}: {said}")
 
     async def plan(self, *, delay_s: float = 0.0, stops: tuple[str, ...] = ()) -> None:
         """Tell the peer how to answer from now on."""
@@ -217,6 +233,22 @@ class Full:
         connection.close()
         counts: Mapping[str, int] = orjson.loads(answer.body)
         return counts
+
+    async def check(self) -> None:
+        """Make sure that every answer of an agency was taken at once.
+
+        Raises:
+            BenchFailed: some were not.
+        """
+        counts = await self.peer_counts()
+        refused = {
+            name: count
+            for name, count in counts.items()
+            if name.startswith("answered_") and name not in ("answered_200", "answered_202")
+        }
+        if refused:
+            said = self.programs.said("api")[-4000:]
+            raise BenchFailed(f"answers of agencies by status: {refused}; the API said: {said}")
 
     async def engine_client(self) -> Client:
         """Connect to the engine."""
@@ -288,6 +320,9 @@ class Floor:
     async def ended(self) -> int:
         """How many cases the completer says have had their last task done."""
         return self._ended
+
+    async def check(self) -> None:
+        """Nothing can go wrong but that cases do not end, and that was seen."""
 
     async def engine_client(self) -> Client:
         """Connect to the engine."""

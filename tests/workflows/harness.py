@@ -1,0 +1,411 @@
+"""A town with one case: a real engine, the real worker and case file, and whoever answers tasks.
+
+Outcomes take the way they take through the API: checked, put on file, and then brought to the
+process by completing the activity that owes the task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeVar
+
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.testservice.v1 import LockTimeSkippingRequest, UnlockTimeSkippingRequest
+from temporalio.api.update.v1 import UpdateRef
+from temporalio.api.workflowservice.v1 import PollWorkflowExecutionUpdateRequest
+from temporalio.client import Interceptor, WorkflowHandle, WorkflowHistory
+from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from activities.agencies import Agencies
+from activities.messages import CaseRef, Closing, Withdrawal
+from activities.owe import check_task_outcome
+from api.delivery import Delivery, case_ref
+from api.engine import Engine
+from domain.application import Application as ApplicationBody
+from domain.civil_clock import CivilClock
+from domain.connection import Voltage
+from domain.investment import ConnectionFacts, asks_area
+from domain.outcomes import Outcome
+from domain.working_time import civil_date
+from policy.loader import policy_for
+from settings import Settings
+from storage.casefile import CaseFile
+from storage.database import open_engine
+from storage.reading import CaseRecord, EventRecord, Reading
+from storage.records import TaskRecord
+from tests.support import cases
+from tests.workflows.stories import APPLICATIONS, Body, Story, what
+from worker import build_worker
+
+T = TypeVar("T")
+
+# A Monday in a week without holidays, during business hours.
+CIVIL_ORIGIN = datetime.fromisoformat("2026-09-14T10:00:00+08:00")
+# Five working days later; the fifth is a Sunday, made up for Mid-Autumn.
+NOTICE_LAPSES = datetime.fromisoformat("2026-09-21T00:00:00+08:00")
+EVENTUALLY_S = 30.0
+JUST_BEFORE = timedelta(milliseconds=300)
+POLL = timedelta(milliseconds=200)
+
+# The test server cannot skip past the end of several attempts at once. Where attempts are not what
+# a test is about, the first one lasts longer than any test.
+ONE_LONG_ATTEMPT = timedelta(days=3000)
+
+
+async def eventually(
+    look: Callable[[], Awaitable[T | None]], wanted: str, within_s: float = EVENTUALLY_S
+) -> T:
+    """Look until there is something to be seen; fail when it takes too long."""
+    give_up_at = time.monotonic() + within_s
+    while (seen := await look()) is None:
+        assert time.monotonic() < give_up_at, f"waited {within_s:g} s in vain for {wanted}"
+        await asyncio.sleep(0.005)
+    return seen
+
+
+class Town:
+    """Everything one test needs to tell a story.
+
+    Attributes:
+        clock: the civil clock its cases are pinned to.
+    """
+
+    def __init__(
+        self,
+        env: WorkflowEnvironment,
+        started_at: datetime,
+        casefile: CaseFile,
+        settings: Settings,
+        agencies: Agencies,
+        speed: float,
+    ) -> None:
+        self.clock = CivilClock(started_at, CIVIL_ORIGIN, speed)
+        self.casefile, self.reading, self.settings = casefile, Reading(casefile.engine), settings
+        self.engine = Engine(settings)
+        self.delivery = Delivery(casefile, self.engine)
+        self._env, self._agencies = env, agencies
+        self._skipped = timedelta(0)
+        self._keys = count(1)
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[Worker]:
+        """Run the worker of service, on this town's engine, case file and time."""
+        worker = build_worker(
+            self._env.client, self.settings, self.casefile, self._agencies, now=self.engine_now
+        )
+        async with worker:
+            yield worker
+
+    # ------------------------------------------------------------------ time
+
+    def engine_now(self) -> datetime:
+        """Return the engine's time, skipped time included."""
+        return datetime.now(UTC) + self._skipped
+
+    def now(self) -> datetime:
+        """Return civil time."""
+        return self.clock.civil(self.engine_now())
+
+    async def let_pass(self, duration: timedelta, *, owed: int) -> None:
+        """Skip time on the test server.
+
+        Args:
+            owed: how many tasks are being waited for; each holds time still.
+        """
+        service = self._env.client.test_service
+        for _ in range(owed):
+            await service.unlock_time_skipping(UnlockTimeSkippingRequest())
+        await self._env.sleep(duration)
+        for _ in range(owed):
+            await service.lock_time_skipping(LockTimeSkippingRequest())
+        self._skipped = await self._env.get_current_time() - datetime.now(UTC)
+
+    async def let_come(self, instant: datetime, *, owed: int) -> None:
+        """Skip time on the test server to just before a civil instant, which then comes by itself.
+
+        What happens then may owe new tasks, beyond which time could not be skipped.
+        """
+        await self.let_pass(instant - self.now() - JUST_BEFORE, owed=owed)
+
+    async def comes(self, instant: datetime) -> None:
+        """Wait until a civil instant has come."""
+
+        async def look() -> bool | None:
+            return True if self.now() >= instant else None
+
+        await eventually(look, str(instant))
+
+    async def let_notice_lapse(self, no: str) -> None:
+        """Let the days pass in which the desk may say that papers are missing (RB-3.5)."""
+        await self.owed(no, "check_papers.1")
+        if self._env.supports_time_skipping:
+            await self.let_come(NOTICE_LAPSES, owed=1)
+
+        async def look() -> bool | None:
+            return True if (await self.tasks(no))["check_papers.1"].state == "done" else None
+
+        await eventually(look, f"the acceptance of {no}")
+
+    @asynccontextmanager
+    async def hurrying(self) -> AsyncIterator[None]:
+        """Skip the test server's time whenever nothing is waited for, e.g. during back-offs.
+
+        A case must be under way: the timers of ended ones are still there, years ahead.
+        """
+        service = self._env.client.test_service
+        await service.unlock_time_skipping(UnlockTimeSkippingRequest())
+        try:
+            yield
+        finally:
+            await service.lock_time_skipping(LockTimeSkippingRequest())
+
+    # ------------------------------------------------------------------ a case
+
+    async def submit(
+        self,
+        voltage: Voltage,
+        *,
+        content: Mapping[str, Any] | None = None,
+        first_attempt: timedelta | None = ONE_LONG_ATTEMPT,
+    ) -> str:
+        """Put an application on file and start its process; return the case number.
+
+        Args:
+            first_attempt: how long the first attempt to owe a task lasts; None: as the policy says.
+        """
+        policy, body = policy_for(cases.POLICY), content or APPLICATIONS[voltage]
+        facts = ConnectionFacts.of(ApplicationBody.model_validate(body))
+        new = replace(
+            cases.new_case(f"key-{next(self._keys)}", body, at=self.now()),
+            clock=self.clock,
+            stage=policy.links[voltage][0].id,
+            asks_area=asks_area(facts, policy, civil_date(self.now())),
+        )
+        no = (await self.casefile.submit(new)).no
+        case = case_ref(no, voltage, policy, self.clock)
+        if first_attempt is not None:
+            case = _with_first_attempt(case, first_attempt)
+        assert await self.delivery.start(case)
+        return no
+
+    async def case(self, no: str) -> CaseRecord:
+        """Return the case as it stands on file."""
+        return await self.reading.case(no)
+
+    async def events(self, no: str, kind: str) -> list[EventRecord]:
+        """Return the events of one kind in a case's record."""
+        return [event for event in await self.reading.events(no) if event.kind == kind]
+
+    async def tasks(self, no: str) -> dict[str, TaskRecord]:
+        """Return a case's tasks by what is owed, e.g. `permits-water.1`."""
+        return {what(task): task for task in await self.reading.tasks_of(no)}
+
+    async def open_tasks(self, no: str) -> set[str]:
+        """Return what is owed at the moment."""
+        return {name for name, task in (await self.tasks(no)).items() if task.state == "open"}
+
+    async def owed(self, no: str, *names: str) -> list[TaskRecord]:
+        """Wait until all of `names`, e.g. `inspection.1`, are open; return them in that order."""
+
+        async def look() -> list[TaskRecord] | None:
+            tasks = await self.tasks(no)
+            found = [tasks[name] for name in names if name in tasks]
+            return found if len(found) == len(names) else None
+
+        found = await eventually(look, f"{', '.join(names)} of {no}")
+        assert [task.state for task in found] == ["open"] * len(names)
+        return found
+
+    async def closing(self, no: str) -> Closing:
+        """Wait until the process of a case has ended; return how."""
+        return await self.result(no, Closing)
+
+    async def result(self, workflow_id: str, of: type[T]) -> T:
+        """Wait until a process has ended; return its result."""
+        with self._env.auto_time_skipping_disabled():
+            handle: WorkflowHandle[Any, T] = self._env.client.get_workflow_handle(
+                workflow_id, result_type=of
+            )
+            return await asyncio.wait_for(handle.result(), EVENTUALLY_S)
+
+    async def history(self, workflow_id: str) -> WorkflowHistory:
+        """Return the history of a process, from the engine."""
+        return await self._env.client.get_workflow_handle(workflow_id).fetch_history()
+
+    # ------------------------------------------------------------------ answering
+
+    async def put_on_file(self, task: TaskRecord, outcome: Body) -> TaskRecord:
+        """Check an outcome and put it on file; the process is not told."""
+        checked = Outcome.model_validate(dict(outcome))
+        check_task_outcome(task, checked)
+        body = checked.model_dump(mode="json", exclude_none=True)
+        decided = await self.casefile.decide(task.id, body, by=task.owed_by, at=self.now())
+        return decided.task
+
+    async def answer(self, task: TaskRecord, outcome: Body) -> None:
+        """Answer a task as its agency does through the API."""
+        assert await self.delivery.deliver(await self.put_on_file(task, outcome))
+
+    async def answer_all(self, no: str, story: Story, *names: str) -> None:
+        """Wait for the tasks `names` and answer them, in that order, as the story says."""
+        for task in await self.owed(no, *names):
+            await self.answer(task, story.outcome(task))
+
+    async def withdraw(self, no: str, action_id: str = "withdrawal-1") -> None:
+        """Withdraw a case as the applicant does through the API.
+
+        Raises:
+            IllegalAction: the process refuses.
+        """
+        await self.casefile.ask_action(
+            action_id, no, "withdraw", "示例理由", by="applicant", at=self.now()
+        )
+        await self.engine.withdraw(no, Withdrawal(action_id))
+
+    async def withdrawing(self, no: str, action_id: str = "withdrawal-1") -> asyncio.Task[None]:
+        """Begin to withdraw a case while no worker runs; return once the engine knows of it."""
+        service = self._env.client.workflow_service
+        known = PollWorkflowExecutionUpdateRequest(
+            namespace=self._env.client.namespace,
+            update_ref=UpdateRef(
+                workflow_execution=WorkflowExecution(workflow_id=no), update_id=action_id
+            ),
+        )
+
+        async def look() -> bool | None:
+            try:
+                await service.poll_workflow_execution_update(known, timeout=POLL)
+            except RPCError as problem:
+                # The engine holds the call for an update it knows, until that moves on.
+                return None if problem.status is RPCStatusCode.NOT_FOUND else True
+            return True
+
+        withdrawing = asyncio.create_task(self.withdraw(no, action_id))
+        await eventually(look, f"the update {action_id}")
+        return withdrawing
+
+    async def tell(self, no: str, story: Story) -> CaseRecord:
+        """Answer every task as the story says until nothing but `story.leaves_open` is owed.
+
+        A story that ends by itself is waited for; one that ends as withdrawn is withdrawn.
+        """
+        if story.lets_notice_lapse:
+            await self.let_notice_lapse(no)
+        await self.tell_until(no, story)
+        if story.is_withdrawn:
+            await self.withdraw(no)
+        await self.closing(no)
+        await self.delivery.note()
+        return await self.case(no)
+
+    async def tell_until(self, no: str, story: Story) -> None:
+        """Answer tasks until the case has ended, or all of `story.leaves_open` are open."""
+
+        async def look() -> bool | None:
+            if (await self.case(no)).state == "ended":
+                return True
+            waiting = set()
+            for name, task in (await self.tasks(no)).items():
+                if task.state != "open":
+                    continue
+                if name in story.leaves_open:
+                    waiting.add(name)
+                else:
+                    await self.answer(task, story.outcome(task))
+            return True if story.is_withdrawn and waiting == story.leaves_open else None
+
+        await eventually(look, f"the story of {no}")
+
+
+def _with_first_attempt(case: CaseRef, duration: timedelta) -> CaseRef:
+    patience = {
+        kind: (int(duration.total_seconds()), reconcile)
+        for kind, (_, reconcile) in case.patience_s.items()
+    }
+    return replace(case, patience_s=patience)
+
+
+def program(name: str) -> str:
+    """Return the path of an engine's program, which its package put beside the interpreter."""
+    found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
+    assert found, f"{name} is not installed"
+    return found
+
+
+@cache
+def _quiet() -> Runtime:
+    """The test server lacks what the library warns about, each time it starts."""
+    only_errors = LoggingConfig(filter=TelemetryFilter(core_level="ERROR", other_level="ERROR"))
+    return Runtime(telemetry=TelemetryConfig(logging=only_errors))
+
+
+@asynccontextmanager
+async def skipping_server(*interceptors: Interceptor) -> AsyncIterator[WorkflowEnvironment]:
+    """An engine whose time can be skipped."""
+    env = await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=program("temporal-test-server"),
+        interceptors=interceptors,
+        runtime=_quiet(),
+    )
+    async with env:
+        yield env
+
+
+@asynccontextmanager
+async def development_server(
+    folder: Path, *interceptors: Interceptor
+) -> AsyncIterator[WorkflowEnvironment]:
+    """The engine of `onewindow up`: the development server with its database file."""
+    env = await WorkflowEnvironment.start_local(
+        dev_server_existing_path=program("temporal"),
+        dev_server_database_filename=str(folder / "engine.db"),
+        dev_server_log_level="error",
+        interceptors=interceptors,
+    )
+    async with env:
+        yield env
+
+
+@asynccontextmanager
+async def opened(
+    env: WorkflowEnvironment,
+    database_url: str,
+    *,
+    bases: Mapping[str, str] | None = None,
+    max_cached_workflows: int = 100,
+    is_working: bool = True,
+    speed: float = 1.0,
+) -> AsyncIterator[Town]:
+    """A town.
+
+    Args:
+        is_working: whether its worker runs; if not, `Town.working` runs it.
+        speed: of civil time.
+        bases: addresses of agencies' systems; an agency without one works from its inbox.
+        max_cached_workflows: 0 makes the worker replay a process each time it moves.
+    """
+    settings = Settings(
+        database_url=database_url, engine_address=env.client.service_client.config.target_host
+    ).model_copy(update={"max_cached_workflows": max_cached_workflows})
+    casefile = CaseFile(open_engine(database_url))
+    agencies = Agencies(bases or {}, dict.fromkeys(bases or {}, "a key of this test"))
+    town = Town(env, await env.get_current_time(), casefile, settings, agencies, speed)
+    try:
+        async with town.working() if is_working else nullcontext():
+            yield town
+    finally:
+        await agencies.close()
+        await casefile.close()

@@ -1,0 +1,115 @@
+"""The replay gate: today's processes must be able to take over what yesterday's began.
+
+A failure says that a running case would stop. Recording again makes the test pass and helps no
+running case: keep the old path with `workflow.patched`, and record the new one beside it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from temporalio import workflow
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import WorkflowHistory
+from temporalio.worker import Replayer
+
+from tests.workflows.saved_histories import ENDINGS, FOLDER, RECORD, all_saved, missing, read
+from worker import workflow_runner
+from workflows.registry import WORKFLOWS
+
+SAVED = all_saved()
+
+
+async def _replay(history: WorkflowHistory) -> None:
+    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner())
+    await replayer.replay_workflow(history)
+
+
+@pytest.mark.rule("RB-1.7")
+@pytest.mark.parametrize("name", SAVED)
+async def test_what_was_told_can_be_told_again(name: str) -> None:
+    await _replay(SAVED[name].history)
+
+
+def test_every_workflow_and_every_ending_has_a_saved_history() -> None:
+    assert missing(WORKFLOWS, SAVED.values()) == [], f"to record: {RECORD}"
+
+
+def test_files_are_named_after_what_they_hold() -> None:
+    prefixes = {"Application": "application", "ApprovalBundle": "approval_bundle"}
+    assert prefixes.keys() == ENDINGS.keys()
+    for name, saved in SAVED.items():
+        assert name.startswith(f"{prefixes[saved.workflow]}."), name
+    for workflow_name, prefix in prefixes.items():
+        for ending in ENDINGS[workflow_name]():
+            assert SAVED[f"{prefix}.{ending}"].ending == ending
+
+
+def test_no_history_says_where_it_was_recorded() -> None:
+    for path in FOLDER.glob("*.json"):
+        text = path.read_text(encoding="utf-8")
+        assert set(re.findall(r'"identity":"([^"]*)"', text)) <= {"recorder", "history-service"}
+        assert re.findall(r"/(?:work|home|root|tmp|usr)/", text) == []
+
+
+# ---------------------------------------------------------------- the gate can fail
+
+
+@pytest.mark.parametrize("name", SAVED)
+def test_the_gate_fails_without_the_only_history_of_an_ending(name: str) -> None:
+    gone = SAVED[name]
+    same = (gone.workflow, gone.ending)
+    left = [saved for saved in SAVED.values() if (saved.workflow, saved.ending) != same]
+    assert missing(WORKFLOWS, left) == [f"{gone.workflow}: {gone.ending}"]
+
+
+@workflow.defn
+class NewProcess:
+    """A workflow that somebody registered without recording anything."""
+
+    @workflow.run
+    async def run(self) -> None:
+        """Do nothing."""
+
+
+def test_the_gate_fails_for_a_workflow_of_which_nothing_is_known() -> None:
+    (problem,) = missing([*WORKFLOWS, NewProcess], SAVED.values())
+    assert problem.startswith("NewProcess: ")
+
+
+def _with_another_activity_id(history: dict[str, Any]) -> None:
+    event = _first(history, EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED)
+    event["activityTaskScheduledEventAttributes"]["activityId"] += "0"
+
+
+def _with_another_activity(history: dict[str, Any]) -> None:
+    event = _first(history, EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED)
+    event["activityTaskScheduledEventAttributes"]["activityType"]["name"] = "pay"
+
+
+def _with_another_child(history: dict[str, Any]) -> None:
+    event = _first(history, EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED)
+    attributes = event["startChildWorkflowExecutionInitiatedEventAttributes"]
+    attributes["workflowType"]["name"] = "Tender"
+
+
+def _first(history: dict[str, Any], kind: EventType.ValueType) -> dict[str, Any]:
+    found: dict[str, Any] = next(
+        event for event in history["events"] if event["eventType"] == EventType.Name(kind)
+    )
+    return found
+
+
+@pytest.mark.parametrize(
+    "spoil", [_with_another_activity_id, _with_another_activity, _with_another_child]
+)
+async def test_the_gate_fails_on_a_history_that_today_would_be_told_otherwise(
+    spoil: Callable[[dict[str, Any]], None],
+) -> None:
+    bad = read(FOLDER / "application.high.connected.json").history.to_json_dict()
+    spoil(bad)
+    with pytest.raises(workflow.NondeterminismError):
+        await _replay(WorkflowHistory.from_json("spoiled", bad))
