@@ -58,8 +58,11 @@ class Settings(BaseSettings):
     engine_timeout_s: Annotated[float, Field(gt=0)] = Field(
         default=2.0, description="How long the API waits for the engine before it answers without"
     )
+    action_timeout_s: Annotated[float, Field(gt=0)] = Field(
+        default=8.0, description="How long the API waits for a process to take an action"
+    )
     max_cached_workflows: Annotated[int, Field(ge=10)] = Field(
-        default=1000,
+        default=600,
         description="Processes a worker keeps in memory; others are replayed when they move",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(

@@ -30,7 +30,6 @@ from workflows.application import Application
 T = TypeVar("T")
 
 PAUSE_AFTER_SILENCE_S = 1.0
-UPDATE_TIMEOUT_S = 8.0
 
 
 class Engine:
@@ -100,7 +99,7 @@ class Engine:
                     Application.withdraw,
                     withdrawal,
                     id=withdrawal.action_id,
-                    rpc_timeout=timedelta(seconds=UPDATE_TIMEOUT_S),
+                    rpc_timeout=timedelta(seconds=self._settings.action_timeout_s),
                 )
             except WorkflowUpdateFailedError as refused:
                 raise IllegalAction("withdraw", _where(refused)) from None
@@ -109,7 +108,7 @@ class Engine:
                     raise IllegalAction("withdraw", "ended") from None
                 raise
 
-        await self._called(call, UPDATE_TIMEOUT_S, heeds_silence=False)
+        await self._called(call, self._settings.action_timeout_s, heeds_silence=False)
 
     async def is_reachable(self) -> bool:
         """Whether the engine answers now."""

@@ -38,8 +38,8 @@ ENDINGS = {
     "not_feasible": "无法供电 not feasible",
     "plan_refused": "客户拒绝方案 plan refused",
     "permits_refused": "许可不通过 permits refused",
-    "inspection_failed": "验收不合格 inspection failed",
-    "withdrawn": "已撤回 withdrawn",
+    "inspection_failed": "检验不合格 inspection failed",
+    "withdrawn": "撤件 withdrawn",
 }
 
 

@@ -46,7 +46,7 @@ def print_timeline(console: Console, closed: Closed) -> None:
         for clock in closed.clocks
     )
     if clocks:
-        console.print(Text(f"  时钟 clocks: {clocks}", "dim"))
+        console.print(Text(f"  计时 clocks: {clocks}", "dim"))
 
 
 def _row(task: Task) -> tuple[str, ...]:
@@ -109,7 +109,7 @@ def print_totals(console: Console, closed: Sequence[Closed]) -> None:
     """Print the promised limits against what was measured, and how the cases ended."""
     console.print(Text("\n合计 Totals", "bold"))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for title in ("  时钟 clock", "件 cases", "平均 avg", "最长 max", "时限 limit", "", "条款"):
+    for title in ("  计时 clock", "件 cases", "平均 avg", "最长 max", "时限 limit", "", "条款"):
         table.add_column(title, overflow="fold")
     for total in totals(closed):
         clock = total.clock

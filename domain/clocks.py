@@ -77,9 +77,9 @@ class Fault(StrEnum):
 
 
 _FAULTS: dict[Fault, tuple[str, str]] = {
-    Fault.NOT_STARTED: ("the clock was not started", "时钟尚未启动"),
-    Fault.ALREADY_STARTED: ("the clock was started before", "时钟已经启动"),
-    Fault.STOPPED: ("the clock has stopped", "时钟已经停止"),
+    Fault.NOT_STARTED: ("the clock was not started", "计时尚未开始"),
+    Fault.ALREADY_STARTED: ("the clock was started before", "计时已经开始"),
+    Fault.STOPPED: ("the clock has stopped", "计时已经停止"),
     Fault.OUT_OF_ORDER: ("its date lies before the entry before it", "日期早于前一条记录"),
     Fault.ALREADY_SUSPENDED: ("this suspension is open already", "该中止尚未结束"),
     Fault.NOT_SUSPENDED: ("no such suspension is open", "没有对应的中止可以结束"),

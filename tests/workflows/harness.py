@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -345,9 +344,8 @@ def program(name: str) -> str:
     return found
 
 
-@cache
 def _quiet() -> Runtime:
-    """The test server lacks what the library warns about, each time it starts."""
+    """A runtime that ends with its town, and does not warn of what the test server lacks."""
     only_errors = LoggingConfig(filter=TelemetryFilter(core_level="ERROR", other_level="ERROR"))
     return Runtime(telemetry=TelemetryConfig(logging=only_errors))
 
@@ -374,6 +372,7 @@ async def development_server(
         dev_server_database_filename=str(folder / "engine.db"),
         dev_server_log_level="error",
         interceptors=interceptors,
+        runtime=_quiet(),
     )
     async with env:
         yield env
@@ -399,7 +398,10 @@ async def opened(
     """
     settings = Settings(
         database_url=database_url, engine_address=env.client.service_client.config.target_host
-    ).model_copy(update={"max_cached_workflows": max_cached_workflows})
+    ).model_copy(
+        # A withdrawal must not fail because the machine is busy with other tests.
+        update={"max_cached_workflows": max_cached_workflows, "action_timeout_s": 60.0}
+    )
     casefile = CaseFile(open_engine(database_url))
     agencies = Agencies(bases or {}, dict.fromkeys(bases or {}, "a key of this test"))
     town = Town(env, await env.get_current_time(), casefile, settings, agencies, speed)
