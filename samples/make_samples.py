@@ -156,7 +156,7 @@ _HIGH = (
     Sample("permits-refused", "许可不通过且无其他路径", "a permit is refused and no route is left",
            "xiashan", "high", 700, "enterprise", "示例物流", "medium", marker="许可不通过",
            ending="permits_refused"),
-    Sample("works-abandoned", "验收不合格，放弃整改", "fails inspection, rectification abandoned",
+    Sample("works-abandoned", "检验不合格，放弃整改", "fails inspection, rectification abandoned",
            "lianjiang", "high", 375.5, "enterprise", "示例铸造", "small", marker="放弃整改",
            ending="inspection_failed"),
     Sample("no-feeder", "线路无可用容量", "no capacity on the feeder", "wuchuan", "high", 6300,
