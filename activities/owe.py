@@ -48,14 +48,14 @@ class Owing:
         """Owe a task until its outcome is known.
 
         Raises:
-            ApplicationError: the agency did not take the push (retried with back-off), or the case
-                has ended meanwhile (not retried: nobody waits any more).
+            ApplicationError: the agency did not take the push; retried with back-off.
         """
         policy = policy_for(owed.policy)
         try:
             task = await self._casefile.open_task(self._as_new(owed, policy))
-        except CaseEnded as ended:
-            raise ApplicationError(str(ended), type="CaseEnded", non_retryable=True) from None
+        except CaseEnded:
+            # Nobody waits any more: the process is about to end, and takes the activity with it.
+            self._leave_open()
         if task.outcome is None and task.state == "open":
             task = await self._pushed(task, policy, owed)
         if task.outcome is None:

@@ -9,8 +9,15 @@ from domain.connection import STORY, Code, Ending, TaskKind, Voltage
 from storage.records import TaskRecord
 
 
-def check_story(voltage: Voltage, ending: str, tasks: Iterable[TaskRecord]) -> None:
-    """Check that every decided task led to just what the story says follows, once."""
+def check_story(
+    voltage: Voltage, ending: str, tasks: Iterable[TaskRecord], *, is_deemed: bool
+) -> None:
+    """Check that every decided task led to just what the story says follows, once.
+
+    Args:
+        is_deemed: whether the papers were accepted for want of a notice in time (RB-3.5), whatever
+            the desk said later.
+    """
     kinds = Counter(task.kind for task in tasks if task.kind is not TaskKind.PERMITS)
     expected = Counter({TaskKind.CHECK_PAPERS: 1})
     reached: set[Ending] = set()
@@ -18,7 +25,10 @@ def check_story(voltage: Voltage, ending: str, tasks: Iterable[TaskRecord]) -> N
         if task.outcome is None:
             assert task.state == "closed", f"{task.id} is {task.state} in an ended case"
             continue
-        turn = STORY[voltage][task.kind][Code(task.outcome["code"])]
+        code = Code(task.outcome["code"])
+        if is_deemed and task.kind is TaskKind.CHECK_PAPERS:
+            code = Code.ACCEPTED
+        turn = STORY[voltage][task.kind][code]
         match turn.then:
             case Ending() as end:
                 reached.add(end)

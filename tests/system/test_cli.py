@@ -262,7 +262,7 @@ async def test_a_program_that_cannot_start_is_told_with_its_last_words(tmp_path:
 async def test_programs_end_in_reverse_order_and_the_stubborn_are_made_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervising, "GRACE_S", 0.3)
+    monkeypatch.setattr(supervising, "GRACE_S", 0.6)
     script = """
 import signal, time
 def ended(*_):

@@ -55,7 +55,7 @@ T = TypeVar("T")
 CIVIL_ORIGIN = datetime.fromisoformat("2026-09-14T10:00:00+08:00")
 # Five working days later; the fifth is a Sunday, made up for Mid-Autumn.
 NOTICE_LAPSES = datetime.fromisoformat("2026-09-21T00:00:00+08:00")
-EVENTUALLY_S = 30.0
+EVENTUALLY_S = 90.0
 JUST_BEFORE = timedelta(milliseconds=300)
 POLL = timedelta(milliseconds=200)
 
