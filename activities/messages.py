@@ -107,12 +107,14 @@ class Answer:
     Attributes:
         decided_at: civil instant at which the outcome was received.
         items: outcome of each permit item, for tasks of kind `permits`.
+        case_ending: how the case has ended, where the case file says so; then nothing was decided.
     """
 
     task_id: str
-    code: Code
+    code: Code | None
     decided_at: datetime
     items: dict[str, str] = field(default_factory=dict)
+    case_ending: Ending | None = None
 
     @classmethod
     def of(cls, task_id: str, outcome: Mapping[str, Any], decided_at: datetime) -> Self:

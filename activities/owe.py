@@ -22,6 +22,7 @@ from temporalio.exceptions import ApplicationError
 from activities.agencies import Agencies, PushRefused, PushUnanswered
 from activities.contract import task_body
 from activities.messages import Answer, OwedTask
+from domain.connection import Ending
 from domain.errors import CaseEnded, InputRefused
 from domain.naming import TaskName
 from domain.outcomes import Outcome, check_outcome
@@ -51,11 +52,13 @@ class Owing:
             ApplicationError: the agency did not take the push; retried with back-off.
         """
         policy = policy_for(owed.policy)
+        new = self._as_new(owed, policy)
         try:
-            task = await self._casefile.open_task(self._as_new(owed, policy))
-        except CaseEnded:
-            # Nobody waits any more: the process is about to end, and takes the activity with it.
-            self._leave_open()
+            task = await self._casefile.open_task(new)
+        except CaseEnded as ended:
+            return self._too_late(new, owed, ended.ending)
+        if task.closed_by is not None:
+            return self._too_late(new, owed, task.closed_by)
         if task.outcome is None and task.state == "open":
             task = await self._pushed(task, policy, owed)
         if task.outcome is None:
@@ -122,6 +125,11 @@ class Owing:
                 "remarks": [asdict(remark) for remark in owed.remarks],
             },
         )
+
+    def _too_late(self, new: NewTask, owed: OwedTask, ending: str) -> Answer:
+        # A process can learn so late: the step that closed the file was done, its result was lost.
+        at = owed.clock.civil(self._now())
+        return Answer(str(new.name), None, at, case_ending=Ending(ending))
 
     @staticmethod
     def _leave_open() -> NoReturn:

@@ -298,7 +298,7 @@ class CaseFile:
     async def accept(
         self, no: str, *, at: datetime, is_deemed: bool, investment: Mapping[str, Any]
     ) -> None:
-        """Note acceptance and who invests (RB-7.3). Repeating it changes nothing.
+        """Note acceptance and who invests (RB-7.3). Repeating it, or a closed case, changes nothing.
 
         Args:
             at: from when the clocks run.
@@ -306,7 +306,7 @@ class CaseFile:
         """
         async with writing(self.engine) as db:
             row = await _case(db, no)
-            if row.accepted_at is not None:
+            if row.accepted_at is not None or row.case_state != "open":
                 return
             await self._append(
                 db,

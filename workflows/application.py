@@ -217,9 +217,13 @@ class Application:
             # A bundle that concludes while it is being cancelled returns as if it were not.
             raise _StoryEnds(Ending.WITHDRAWN)
         self._reached = kind
-        return await owe(self._case, kind, round_no=round_no, remarks=remarks)
+        answer = await owe(self._case, kind, round_no=round_no, remarks=remarks)
+        if answer.case_ending is not None:
+            raise _StoryEnds(answer.case_ending)
+        return answer
 
     def _unless_it_ends(self, kind: TaskKind, answer: Answer) -> Answer:
+        assert answer.code is not None  # only where the case has ended, see `_owed`
         match STORY[self._case.voltage][kind][answer.code].then:
             case Ending.CONNECTED:
                 return answer
