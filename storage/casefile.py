@@ -298,7 +298,7 @@ class CaseFile:
     async def accept(
         self, no: str, *, at: datetime, is_deemed: bool, investment: Mapping[str, Any]
     ) -> None:
-        """Note acceptance and who invests (RB-7.3). Repeating it, or a closed case, changes nothing.
+        """Note acceptance and who invests (RB-7.3). A closed or accepted case stays as it is.
 
         Args:
             at: from when the clocks run.
