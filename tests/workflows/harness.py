@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
 from temporalio.api.testservice.v1 import LockTimeSkippingRequest, UnlockTimeSkippingRequest
 from temporalio.api.update.v1 import UpdateRef
 from temporalio.api.workflowservice.v1 import PollWorkflowExecutionUpdateRequest
@@ -243,6 +244,20 @@ class Town:
     async def history(self, workflow_id: str) -> WorkflowHistory:
         """Return the history of a process, from the engine."""
         return await self._env.client.get_workflow_handle(workflow_id).fetch_history()
+
+    async def recorded(self, workflow_id: str, kind: EventType.ValueType) -> None:
+        """Wait until the engine has recorded an event of this kind.
+
+        The test server loses a process for good whose workflow task cancels a timer that fired
+        while the task was under way (sdk-java issue 2606; the server of service does not). Where
+        no worker runs, waiting here for the timer keeps a test clear of that.
+        """
+
+        async def look() -> bool | None:
+            history = await self.history(workflow_id)
+            return True if any(event.event_type == kind for event in history.events) else None
+
+        await eventually(look, f"{EventType.Name(kind)} in {workflow_id}")
 
     # ------------------------------------------------------------------ answering
 

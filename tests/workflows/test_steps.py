@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 
 from domain.connection import Code, Ending, TaskKind, Voltage, outcomes_of
 from domain.errors import InputRefused
 from tests.support.cases import HIGH, LOW, changed
+from tests.workflows.conftest import OpenTown
 from tests.workflows.harness import NOTICE_LAPSES, Town
 from tests.workflows.stories import STORIES, Story
 
@@ -46,6 +48,23 @@ async def test_what_the_desk_decided_in_time_stands_though_it_is_delivered_late(
     await town.let_come(NOTICE_LAPSES, owed=1)
     assert (await town.closing(no)).ending is Ending.DECLINED
     assert (await town.case(no)).accepted_at is None
+
+
+@pytest.mark.rule("RB-3.5")
+async def test_what_the_desk_says_too_late_changes_nothing(open_town: OpenTown) -> None:
+    story = STORIES["low.declined"]
+    async with open_town(is_working=False, max_cached_workflows=0) as town:
+        no = await town.submit(Voltage.LOW)
+        async with town.working():
+            (check,) = await town.owed(no, "check_papers.1")
+        await town.let_come(NOTICE_LAPSES, owed=1)
+        await town.comes(NOTICE_LAPSES)
+        await town.answer(check, story.outcome(check))
+        await town.recorded(no, EventType.EVENT_TYPE_TIMER_FIRED)
+        async with town.working():
+            await town.owed(no, "survey.1")
+            case = await town.case(no)
+            assert case.accepted_at == case.submitted_at
 
 
 @pytest.mark.rule("RB-6.2")
