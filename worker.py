@@ -12,12 +12,13 @@ from datetime import UTC, datetime, timedelta
 
 import uvloop
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.agencies import Agencies
 from activities.casefile import CaseFileActivities
 from activities.owe import Owing
+from activities.payloads import MESSAGES
 from settings import Settings, settings_of_process
 from storage.casefile import CaseFile
 from storage.database import open_engine
@@ -32,8 +33,11 @@ GRACE = timedelta(seconds=4)
 """For pushes under way when the worker is told to stop; the supervisor waits a little longer."""
 
 
-def workflow_runner() -> SandboxedWorkflowRunner:
-    """Return what runs the processes' code; saved histories are replayed by the same."""
+def guarded_runner() -> SandboxedWorkflowRunner:
+    """Return what refuses code in a process that is not deterministic.
+
+    Tests run and replay processes with it. In service they run without: see ADR 6.
+    """
     return SandboxedWorkflowRunner(
         restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
     )
@@ -51,11 +55,13 @@ def build_worker(
     agencies: Agencies,
     *,
     now: Callable[[], datetime] = engine_now,
+    runner: WorkflowRunner | None = None,
 ) -> Worker:
     """Put a worker together; it takes tasks once it is run.
 
     Args:
         now: the engine's time.
+        runner: what runs the processes' code; without guard unless said otherwise.
     """
     owing = Owing(casefile, agencies, now=now)
     steps = CaseFileActivities(casefile)
@@ -73,7 +79,7 @@ def build_worker(
             steps.conclude_bundle,
             steps.end_case,
         ],
-        workflow_runner=workflow_runner(),
+        workflow_runner=runner or UnsandboxedWorkflowRunner(),
         max_cached_workflows=settings.max_cached_workflows,
         max_concurrent_activities=200,
         graceful_shutdown_timeout=GRACE,
@@ -85,7 +91,9 @@ async def connected(settings: Settings) -> Client:
     while True:
         try:
             return await Client.connect(
-                settings.engine_address, namespace=settings.engine_namespace
+                settings.engine_address,
+                namespace=settings.engine_namespace,
+                data_converter=MESSAGES,
             )
         except RuntimeError as problem:
             print(f"worker: engine not reachable yet: {problem}", file=sys.stderr, flush=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import httpx2
+import aiohttp
 import orjson
 
 PUSH_TIMEOUT_S = 10.0
+MAX_CONNECTIONS = 100
 _MAX_ANSWER_BYTES = 256 * 1024
 # 408 and 429 ask for another try; every other 4xx says that the request itself is wrong.
 _TRY_AGAIN = frozenset({408, 429})
@@ -34,15 +35,12 @@ class Agencies:
     def __init__(self, bases: Mapping[str, str], keys: Mapping[str, str]) -> None:
         self._bases = {agency: base.rstrip("/") for agency, base in bases.items()}
         self._keys = keys
-        self._http = httpx2.AsyncClient(
-            timeout=PUSH_TIMEOUT_S,
-            limits=httpx2.Limits(max_connections=100, max_keepalive_connections=50),
-            trust_env=False,
-        )
+        self._opened: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        if self._opened is not None:
+            await self._opened.close()
 
     async def push(self, agency: str, task: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Push a task; return the outcome if the answer holds one, else None.
@@ -55,27 +53,51 @@ class Agencies:
         if base is None:
             return None
         try:
-            answer = await self._http.put(
+            status, content = await self._put(
                 f"{base}/tasks/{task['id']}",
-                content=orjson.dumps(task),
-                headers={
+                orjson.dumps(task),
+                {
                     "Content-Type": "application/json",
                     "Authorization": f"Bearer {self._keys[agency]}",
                 },
             )
-        except httpx2.HTTPError as problem:
+        except (aiohttp.ClientError, TimeoutError) as problem:
             raise PushUnanswered(f"{agency}: {type(problem).__name__}") from None
-        if 400 <= answer.status_code < 500 and answer.status_code not in _TRY_AGAIN:
-            raise PushRefused(f"{agency} answered {answer.status_code}")
-        if not answer.is_success:
-            raise PushUnanswered(f"{agency} answered {answer.status_code}")
-        if not answer.content:
+        if 400 <= status < 500 and status not in _TRY_AGAIN:
+            raise PushRefused(f"{agency} answered {status}")
+        if not 200 <= status < 300:
+            raise PushUnanswered(f"{agency} answered {status}")
+        if not content:
             return None
-        if len(answer.content) > _MAX_ANSWER_BYTES:
+        if len(content) > _MAX_ANSWER_BYTES:
             raise PushUnanswered(f"{agency} answered more than {_MAX_ANSWER_BYTES} bytes")
         try:
-            body = orjson.loads(answer.content)
+            body = orjson.loads(content)
         except orjson.JSONDecodeError:
             raise PushUnanswered(f"{agency} answered something that is not JSON") from None
         outcome = body.get("outcome") if isinstance(body, dict) else None
         return outcome if isinstance(outcome, dict) else None
+
+    async def _put(self, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """Send one request; return the status and no more of the answer than is looked at."""
+        async with self._session().put(
+            url, data=body, headers=headers, allow_redirects=False
+        ) as answer:
+            content = b""
+            async for part in answer.content.iter_any():
+                content += part
+                if len(content) > _MAX_ANSWER_BYTES:
+                    answer.close()
+                    break
+            return answer.status, content
+
+    def _session(self) -> aiohttp.ClientSession:
+        # It belongs to the loop it is made in.
+        if self._opened is None:
+            self._opened = aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=PUSH_TIMEOUT_S),
+                connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+            )
+        return self._opened

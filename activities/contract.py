@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
 from domain.connection import TaskKind, outcomes_of
 from domain.policy import Policy
 from domain.working_time import CIVIL_ZONE
-from storage.records import TaskRecord
+from storage.records import CaseFacts, TaskRecord
+
+_FACTS = tuple(field.name for field in fields(CaseFacts))
 
 
 def civil_text(instant: datetime) -> str:
@@ -54,7 +56,7 @@ def task_body(task: TaskRecord, policy: Policy) -> Mapping[str, Any]:
         ],
         "remarks": task.asked.get("remarks", []),
         "asks_area": task.asks_area,
-        "facts": asdict(task.facts),
+        "facts": {name: getattr(task.facts, name) for name in _FACTS},
         "outcome": task.outcome,
         "done_at": task.done_at and civil_text(task.done_at),
         "is_late": task.is_late,

@@ -43,6 +43,8 @@ def main() -> None:
         port=settings.api_port,
         log_level=settings.log_level.lower(),
         access_log=False,
+        proxy_headers=False,
+        server_header=False,
         timeout_keep_alive=75,
     )
 

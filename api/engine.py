@@ -22,6 +22,7 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.messages import Answer, CaseRef, Withdrawal
+from activities.payloads import MESSAGES
 from domain.errors import EngineAway, IllegalAction
 from settings import Settings
 from storage.records import TaskRecord
@@ -151,6 +152,7 @@ class Engine:
             self._client = await Client.connect(
                 self._settings.engine_address,
                 namespace=self._settings.engine_namespace,
+                data_converter=MESSAGES,
                 lazy=True,
             )
         return self._client

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Query, Response
@@ -14,7 +15,7 @@ from api.auth import Caller, SignedIn
 from api.problems import NOT_ALLOWED, Refused
 from api.responses import spelled
 from api.schemas import OUTCOME_EXAMPLES, TaskBody, TaskPage, refusals
-from api.services import Services, Serving
+from api.services import Serving
 from domain.errors import NotYourTask, UnknownTask
 from domain.outcomes import Outcome
 from policy.loader import policy_for
@@ -51,7 +52,7 @@ async def list_tasks(
 )
 async def get_task(task_id: str, caller: SignedIn, services: Serving) -> Mapping[str, Any]:
     """Return a task."""
-    task = await _found(task_id, services)
+    task = await services.reading.task(_as_id(task_id))
     if caller.role not in OVERSEERS:
         _check_own(task, caller)
     return task_body(task, policy_for(task.policy))
@@ -73,23 +74,28 @@ async def put_outcome(
     services: Serving,
 ) -> Response:
     """Put an outcome on file, once: the same again is 200, another is 409 (RB-4.5)."""
-    task = await _found(task_id, services)
-    _check_own(task, caller)
-    check_task_outcome(task, outcome)
-    decided = await services.casefile.decide(
-        task_id,
+
+    def check(task: TaskRecord) -> datetime:
+        _check_own(task, caller)
+        check_task_outcome(task, outcome)
+        return task.clock.civil(services.now())
+
+    decided = await services.casefile.judge(
+        _as_id(task_id),
         outcome.model_dump(mode="json", exclude_none=True),
         by=caller.agency,
-        at=task.clock.civil(services.now()),
+        check=check,
     )
     is_delivered = decided.task.delivered or await services.delivery.deliver(decided.task)
-    return spelled(task_body(decided.task, policy_for(task.policy)), 200 if is_delivered else 202)
+    return spelled(
+        task_body(decided.task, policy_for(decided.task.policy)), 200 if is_delivered else 202
+    )
 
 
-async def _found(task_id: str, services: Services) -> TaskRecord:
+def _as_id(task_id: str) -> str:
     if "\x00" in task_id:
         raise UnknownTask(repr(task_id))
-    return await services.reading.task(task_id)
+    return task_id
 
 
 def _check_own(task: TaskRecord, caller: Caller) -> None:

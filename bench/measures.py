@@ -23,6 +23,7 @@ WARM_UP_CASES = 15
 WITHDRAWN_AT_ONCE = 8
 HISTORIES = 5
 COUNTED_CASES = 20
+DISK_LOOKS_PER_S = 10
 STOPS = ("check_papers", "supply_plan", "line_design", "permits")
 """Where the open cases wait whose memory is measured: a quarter of them at each."""
 
@@ -63,13 +64,20 @@ class Statements:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long submissions took, in milliseconds, at a steady rate."""
+    """How long submissions took, in milliseconds, at a steady rate.
+
+    Attributes:
+        disk_p99_ms, disk_worst_ms: a small write brought to the same disk, ten times a second
+            meanwhile. No submission can be quicker than the disk on which it is safe.
+    """
 
     per_s: float
     submissions: int
     p50_ms: float
     p99_ms: float
     worst_ms: float
+    disk_p99_ms: float
+    disk_worst_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +195,24 @@ async def _submitted_steadily(
         no = await full.submit()
         return no, (time.perf_counter() - due_at) * 1000
 
+    probing = asyncio.create_task(asyncio.to_thread(_disk, full.programs.folder, seconds))
     results = await asyncio.gather(*(submitted(n) for n in range(round(per_s * seconds))))
-    took = sorted(ms for _, ms in results)
-    cuts = statistics.quantiles(took, n=100, method="inclusive")
-    latency = Latency(per_s, len(took), cuts[49], cuts[98], took[-1])
+    took, disk = sorted(ms for _, ms in results), sorted(await probing)
+    cuts, disk_cuts = (
+        statistics.quantiles(each, n=100, method="inclusive") for each in (took, disk)
+    )
+    latency = Latency(per_s, len(took), cuts[49], cuts[98], took[-1], disk_cuts[98], disk[-1])
     return [no for no, _ in results], latency
+
+
+def _disk(folder: Path, seconds: float) -> list[float]:
+    """Bring small writes to the disk for a while; return how long each took, in milliseconds."""
+    took = []
+    with (folder / "disk-probe").open("wb", buffering=0) as probe:
+        for _ in range(max(2, round(seconds * DISK_LOOKS_PER_S))):
+            began = time.perf_counter()
+            probe.write(bytes(4096))
+            os.fsync(probe.fileno())
+            took.append((time.perf_counter() - began) * 1000)
+            time.sleep(max(0.0, 1 / DISK_LOOKS_PER_S - took[-1] / 1000))
+    return took

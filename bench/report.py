@@ -96,6 +96,8 @@ class Report:
             table.add_row(f"{at}, p50", f"{self.latency.p50_ms:.0f} ms", "")
             table.add_row(f"{at}, p99", f"{self.latency.p99_ms:.0f} ms", "< 100 ms")
             table.add_row(f"{at}, worst", f"{self.latency.worst_ms:.0f} ms", "")
+            table.add_row("  the disk alone, p99", f"{self.latency.disk_p99_ms:.0f} ms", "")
+            table.add_row("  the disk alone, worst", f"{self.latency.disk_worst_ms:.0f} ms", "")
         if self.memory:
             table.add_row("worker idle", f"{self.memory.idle_mb:.0f} MB", "")
             of = f"worker, {self.memory.open_cases} open cases"

@@ -6,7 +6,7 @@ safe to repeat, because processes are killed between a commit and its answer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -213,12 +213,28 @@ class CaseFile:
     async def decide(
         self, task_id: str, outcome: Mapping[str, Any], *, by: str, at: datetime
     ) -> Decided:
+        """Put an outcome on file that was checked before; otherwise as `judge`.
+
+        Args:
+            at: civil instant of receipt.
+        """
+        return await self.judge(task_id, outcome, by=by, check=lambda _task: at)
+
+    async def judge(
+        self,
+        task_id: str,
+        outcome: Mapping[str, Any],
+        *,
+        by: str,
+        check: Callable[[TaskRecord], datetime],
+    ) -> Decided:
         """Put an outcome on file, once per task (RB-4.5: a late one is taken, and marked late).
 
         Args:
-            outcome: the body as received, checked by the domain.
+            outcome: the body as received.
             by: the agency that decided.
-            at: civil instant of receipt.
+            check: looks at the task as it stands and returns the civil instant of receipt; what it
+                raises leaves the file as it was.
 
         Raises:
             UnknownTask: there is no such task.
@@ -230,6 +246,7 @@ class CaseFile:
             row = await _locked_task(db, task_id)
             if row is None:
                 raise UnknownTask(task_id)
+            at = check(TaskRecord.of(row))
             if row.state == "closed":
                 raise TaskClosed(task_id, row.closed_by, _civil_text(row.done_at))
             if row.state == "done":

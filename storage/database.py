@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-BUSY_TIMEOUT_MS = 15_000
+from storage.sqlite import BEGIN_WRITING, BUSY_TIMEOUT_S, IN_MEMORY, connecting_to
+
+# SQLite has one writer. Those of one process take turns here, before they take a connection:
+# waiting for the file's lock is polling, and who polls longest is refused.
+_turns: WeakKeyDictionary[AsyncEngine, asyncio.Lock] = WeakKeyDictionary()
 
 
 def async_url(url: str) -> str:
@@ -38,9 +44,14 @@ def open_engine(url: str, *, pool_size: int = 5) -> AsyncEngine:
         return create_async_engine(
             parsed, pool_size=pool_size, pool_pre_ping=True, hide_parameters=True
         )
-    if parsed.database and parsed.database != ":memory:":
+    if parsed.database and parsed.database != IN_MEMORY:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(parsed, pool_size=pool_size, hide_parameters=True)
+    engine = create_async_engine(
+        parsed,
+        pool_size=pool_size,
+        hide_parameters=True,
+        async_creator=connecting_to(parsed.database or IN_MEMORY),
+    )
     prepare_sqlite(engine.sync_engine)
     return engine
 
@@ -60,32 +71,42 @@ def _prepare_sqlite(dbapi_connection: Any, _record: object) -> None:
         "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
-        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        f"busy_timeout={BUSY_TIMEOUT_S * 1000:.0f}",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
 
 def _begin_sqlite(connection: Connection) -> None:
+    options = connection.get_execution_options()
     # A writer takes the lock at once: upgrading a read lock later would fail as "busy" unretried.
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if options.get("writes", False):
+        connection.exec_driver_sql(BEGIN_WRITING)
+    elif options.get("sees_one_moment", False):
+        connection.exec_driver_sql("BEGIN")
 
 
 @asynccontextmanager
 async def writing(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """One transaction that writes: committed at the end of the block, or nothing of it happened."""
-    async with engine.connect() as connection:
+    async with _turn(engine), engine.connect() as connection:
         await connection.execution_options(writes=True)
         async with connection.begin():
             yield connection
+
+
+def _turn(engine: AsyncEngine) -> AbstractAsyncContextManager[None]:
+    if engine.dialect.name == "postgresql":
+        return nullcontext()
+    return _turns.setdefault(engine, asyncio.Lock())
 
 
 @asynccontextmanager
 async def snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """Read one moment of the file, however many statements it takes and whatever is written."""
     async with engine.connect() as connection:
-        # SQLite's transactions see one moment by themselves.
         if connection.dialect.name == "postgresql":
             await connection.execution_options(isolation_level="REPEATABLE READ")
+        else:
+            await connection.execution_options(sees_one_moment=True)
         yield connection

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any, Self
 
 import orjson
@@ -35,6 +36,7 @@ def clock_text(clock: CivilClock) -> str:
     )
 
 
+@lru_cache(maxsize=1024)
 def clock_of(text: str) -> CivilClock:
     """Read a civil clock as it is kept with a case."""
     values = orjson.loads(text)

@@ -32,6 +32,7 @@ from temporalio.worker import Worker
 from activities.agencies import Agencies
 from activities.messages import CaseRef, Closing, Withdrawal
 from activities.owe import check_task_outcome
+from activities.payloads import MESSAGES
 from api.delivery import Delivery, case_ref
 from api.engine import Engine
 from domain.application import Application as ApplicationBody
@@ -48,7 +49,7 @@ from storage.reading import CaseRecord, EventRecord, Reading
 from storage.records import TaskRecord
 from tests.support import cases
 from tests.workflows.stories import APPLICATIONS, Body, Story, what
-from worker import build_worker
+from worker import build_worker, guarded_runner
 
 T = TypeVar("T")
 
@@ -102,9 +103,14 @@ class Town:
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[Worker]:
-        """Run the worker of service, on this town's engine, case file and time."""
+        """Run the worker of service, with the guard, on this town's engine, case file and time."""
         worker = build_worker(
-            self._env.client, self.settings, self.casefile, self._agencies, now=self.engine_now
+            self._env.client,
+            self.settings,
+            self.casefile,
+            self._agencies,
+            now=self.engine_now,
+            runner=guarded_runner(),
         )
         async with worker:
             yield worker
@@ -371,6 +377,7 @@ async def skipping_server(*interceptors: Interceptor) -> AsyncIterator[WorkflowE
     env = await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=program("temporal-test-server"),
         interceptors=interceptors,
+        data_converter=MESSAGES,
         runtime=_quiet(),
     )
     async with env:
@@ -387,6 +394,7 @@ async def development_server(
         dev_server_database_filename=str(folder / "engine.db"),
         dev_server_log_level="error",
         interceptors=interceptors,
+        data_converter=MESSAGES,
         runtime=_quiet(),
     )
     async with env:

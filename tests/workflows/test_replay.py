@@ -16,15 +16,18 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
+from activities.payloads import MESSAGES
 from tests.workflows.saved_histories import ENDINGS, FOLDER, RECORD, all_saved, missing, read
-from worker import workflow_runner
+from worker import guarded_runner
 from workflows.registry import WORKFLOWS
 
 SAVED = all_saved()
 
 
 async def _replay(history: WorkflowHistory) -> None:
-    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner())
+    replayer = Replayer(
+        workflows=WORKFLOWS, workflow_runner=guarded_runner(), data_converter=MESSAGES
+    )
     await replayer.replay_workflow(history)
 
 
