@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from activities.contract import civil_text
-from api import applications, problems, tasks
+from api import applications, problems, tasks, webhooks
 from api.auth import Keys
 from api.delivery import Delivery
 from api.description import DescribedApi
@@ -117,19 +117,32 @@ def build_app(
     )
     problems.install(app)
     for router in (applications.router, tasks.router, open_to_all):
-        app.include_router(router, prefix="/api/v1", dependencies=[Depends(_each_once)])
+        app.include_router(router, prefix="/api/v1", dependencies=[Depends(_known_parameters)])
     app.include_router(operators)
+    app.webhooks.include_router(webhooks.router)
     app.add_middleware(BodyLimit, limit=settings.body_limit_bytes)
     return app
 
 
-async def _each_once(request: Request) -> None:
-    # Of a repeated parameter the framework takes the last: the list would not be what was asked.
+async def _known_parameters(request: Request) -> None:
     names = [name for name, _ in request.query_params.multi_items()]
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise InputRefused(
-            *(FieldProblem(name, "is given more than once", "重复填写") for name in repeated)
+    dependant = getattr(request.scope.get("route"), "dependant", None)
+    known = {each.alias for each in dependant.query_params} if dependant else set()
+    problems = [
+        FieldProblem(
+            name,
+            f"no such parameter; there are: {', '.join(sorted(known)) or 'none'}",
+            f"没有此参数；可用参数：{'、'.join(sorted(known)) or '无'}",
         )
+        for name in sorted(set(names) - known)
+    ]
+    # Of a repeated parameter the framework takes the last: the list would not be what was asked.
+    problems += [
+        FieldProblem(name, "is given more than once", "重复填写")
+        for name in sorted({name for name in known if names.count(name) > 1})
+    ]
+    if problems:
+        raise InputRefused(*problems)
 
 
 class BodyLimit:

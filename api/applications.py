@@ -83,7 +83,7 @@ async def submit(
     clock, policy = services.settings.clock, services.policy
     at = clock.civil(services.now())
     checked = check_application(application, policy, civil_date(at))
-    if checked.problems:
+    if checked.problems and not await _came_before(application, key, caller, services):
         raise InputRefused(*checked.problems)
     voltage = Voltage(application.voltage)
     submitted = await services.casefile.submit(
@@ -253,8 +253,21 @@ async def act(
     if not is_taken:
         if not case.process_started and not await services.delivery.start(_ref(case)):
             raise EngineAway("the process was not started yet")
-        await services.engine.withdraw(no, Withdrawal(action_id))
+        try:
+            await services.engine.withdraw(no, Withdrawal(action_id))
+        except EngineAway:
+            # The engine can lose the answer of a step that was done: the file knows.
+            if not await services.reading.is_action_taken(action_id):
+                raise
     return case_body(await services.reading.case(no))
+
+
+async def _came_before(
+    application: Application, key: str, caller: Caller, services: Services
+) -> bool:
+    """Whether this was taken in already: what was right on that day keeps its number."""
+    content = application.model_dump(mode="json")
+    return await services.reading.submitted_content(caller.agency, key) == content
 
 
 def _ref(case: CaseRecord) -> CaseRef:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from fastapi import FastAPI
 
 from api.problems import MEDIA_TYPE
+from api.schemas import ANSWER_EXAMPLES
 
 _FASTAPIS_OWN = ("HTTPValidationError", "ValidationError")
 
@@ -22,9 +24,13 @@ class DescribedApi(FastAPI):
         """Return the description, made once."""
         if self.openapi_schema is None:
             described = super().openapi()
-            for calls in described["paths"].values():
+            for calls in (*described["paths"].values(), *described["webhooks"].values()):
                 for call in calls.values():
                     call["responses"] = _responses(call["responses"])
+                    _show_examples(call["responses"].values())
+            for calls in described["webhooks"].values():
+                for call in calls.values():
+                    _show_examples([call["requestBody"]])
             for name in _FASTAPIS_OWN:
                 described["components"]["schemas"].pop(name, None)
         return super().openapi()
@@ -42,6 +48,20 @@ def _as_problem(response: dict[str, Any]) -> dict[str, Any]:
     content = response["content"]
     shape = content.get("application/json", {})
     return {**response, "content": {MEDIA_TYPE: {**content[MEDIA_TYPE], **shape}}}
+
+
+def _show_examples(bodies: Iterable[dict[str, Any]]) -> None:
+    """Give every body that is no problem an example of its shape.
+
+    The framework would leave out of an example whatever is null.
+    """
+    for body in bodies:
+        shown = body.get("content", {}).get("application/json", {})
+        schema = shown.get("schema", {})
+        is_list = schema.get("type") == "array"
+        name = str((schema.get("items", {}) if is_list else schema).get("$ref", "")).split("/")[-1]
+        if name in ANSWER_EXAMPLES:
+            shown["example"] = [ANSWER_EXAMPLES[name]] if is_list else ANSWER_EXAMPLES[name]
 
 
 def _is_fastapis_own(response: dict[str, Any]) -> bool:

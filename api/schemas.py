@@ -51,7 +51,13 @@ class ProblemBody(BaseModel):
     errors: list[FieldError] | None = None
 
 
-class Receipt(BaseModel):
+class Shown(BaseModel):
+    """What the API answers: these fields, and no others."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Receipt(Shown):
     """What the desk gets for a submission: a number that is never lost (RB-3.7)."""
 
     no: str
@@ -61,17 +67,43 @@ class Receipt(BaseModel):
     warnings: list[FieldError]
 
 
-class Texts(BaseModel):
+class Texts(Shown):
     """A text in both languages."""
 
     zh: str
     en: str
 
 
-class TaskBody(BaseModel):
-    """A task, as in `docs/integration.md`."""
+class AskedItemBody(Shown):
+    """A permit item asked of a department, with the segments of the route that need it (RB-4.2)."""
 
-    model_config = ConfigDict(extra="allow")
+    item: str
+    basis: str
+    segments: list[int]
+
+
+class RemarkBody(Texts):
+    """Something about the route that whoever does the task should look at (RB-4.3)."""
+
+    id: str
+    basis: str
+    segments: list[int]
+
+
+class FactsBody(Shown):
+    """What an agency may know of a case to do its task: no applicant, no papers (RB-13.1)."""
+
+    voltage: Literal["low", "high"]
+    supply: str
+    purpose: str
+    capacity_kva: float
+    district: str
+    address: str
+    route: dict[str, Any] | None
+
+
+class TaskBody(Shown):
+    """A task, as its agency gets it: pushed, listed, and after its outcome."""
 
     id: str
     case_no: str
@@ -86,42 +118,84 @@ class TaskBody(BaseModel):
     is_provisional: bool
     limit_working_days: int | None
     clause: str
+    calendar_version: str
     outcomes: list[str]
-    items: list[dict[str, Any]]
-    facts: dict[str, Any]
+    items: list[AskedItemBody]
+    remarks: list[RemarkBody]
     asks_area: bool
+    facts: FactsBody
     outcome: dict[str, Any] | None
     done_at: str | None
     is_late: bool
     closed_by: str | None
+    push_problem: str | None
 
 
-class TaskPage(BaseModel):
+class TaskPage(Shown):
     """A page of tasks."""
 
     items: list[TaskBody]
     next_cursor: str | None
 
 
-class CaseBody(BaseModel):
-    """A case; the applicant's numbers are masked (RB-13.1)."""
+class ApplicantBody(Shown):
+    """An applicant; the middle of each number is hidden (RB-13.1)."""
 
-    model_config = ConfigDict(extra="allow")
+    kind: Literal["person", "enterprise"]
+    name: str
+    id_type: str
+    id_number: str
+    phone: str
+    size: str | None
+
+
+class SiteBody(Shown):
+    """Where the supply is wanted."""
+
+    address: str
+    district: str
+
+
+class InvestmentBody(Shown):
+    """Who pays for the connection, and why (RB-7.3)."""
+
+    decision: Literal["utility_pays", "utility_standard", "needs_person"]
+    reasons: list[Texts]
+    clause: str
+
+
+class CaseBody(Shown):
+    """A case as it stands."""
 
     no: str
     state: Literal["open", "ended"]
     stage: str
+    reached: str | None
     ending: str | None
+    process: Literal["started", "pending"]
+    policy: str
+    submitted_at: str
+    accepted_at: str | None
+    ended_at: str | None
+    investment: InvestmentBody | None
+    channel: str
+    voltage: Literal["low", "high"]
+    supply: str
+    purpose: str
+    capacity_kva: float
+    site: SiteBody
+    consent_to_certificates: bool
+    applicant: ApplicantBody
 
 
-class CasePage(BaseModel):
+class CasePage(Shown):
     """A page of cases, newest first."""
 
     items: list[CaseBody]
     next_cursor: str | None
 
 
-class EventBody(BaseModel):
+class EventBody(Shown):
     """One event of a case's record, with its hash (RB-13.2)."""
 
     seq: int
@@ -133,7 +207,7 @@ class EventBody(BaseModel):
     hash: str
 
 
-class ClockBody(BaseModel):
+class ClockBody(Shown):
     """What a clock shows (RB-2, RB-5.1)."""
 
     id: str
@@ -154,27 +228,27 @@ class ClockBody(BaseModel):
     nature: str
 
 
-class CivilNow(BaseModel):
+class CivilNow(Shown):
     """Civil time; `speed` is 1 in service."""
 
     civil_now: str
     speed: float
 
 
-class Liveness(BaseModel):
+class Liveness(Shown):
     """The process answers."""
 
     status: Literal["alive"]
 
 
-class Readiness(BaseModel):
+class Readiness(Shown):
     """What the API needs, and whether it answers; without the engine it still takes things in."""
 
     case_file: bool
     engine: bool
 
 
-class ProblemType(BaseModel):
+class ProblemType(Shown):
     """What a problem type means."""
 
     slug: str
@@ -246,3 +320,137 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
         }
         for status in statuses
     }
+
+
+# ---------------------------------------------------------------- examples of answers
+
+_TASK: dict[str, Any] = {
+    "id": "ZJ20260000011.permits-water.1",
+    "case_no": "ZJ20260000011",
+    "kind": "permits",
+    "owed_by": "water",
+    "round": 1,
+    "state": "open",
+    "title": {
+        "zh": "外线工程并联审批（市水务局）",
+        "en": "Permits for the external line (Water Affairs Bureau)",
+    },
+    "link": "supply_plan_reply",
+    "opened_at": "2026-09-16T12:00:00+08:00",
+    "due_on": "2026-09-22",
+    "is_provisional": False,
+    "limit_working_days": 5,
+    "clause": "516 三(三)",
+    "calendar_version": "cn-2026.1",
+    "outcomes": ["answered"],
+    "items": [
+        {"item": "河道管理范围内建设项目工程建设方案审批", "basis": "防洪法27", "segments": [1]}
+    ],
+    "remarks": [],
+    "asks_area": False,
+    "facts": {
+        "voltage": "high",
+        "supply": "single",
+        "purpose": "permanent",
+        "capacity_kva": 630.0,
+        "district": "440802",
+        "address": "湛江市赤坎区示例路1号",
+        "route": None,
+    },
+    "outcome": None,
+    "done_at": None,
+    "is_late": False,
+    "closed_by": None,
+    "push_problem": None,
+}
+_CASE: dict[str, Any] = {
+    "no": "ZJ20260000011",
+    "state": "open",
+    "stage": "supply_plan_reply",
+    "reached": "permits",
+    "ending": None,
+    "process": "started",
+    "policy": "zhanjiang-2020-516.1",
+    "submitted_at": "2026-09-14T09:30:00+08:00",
+    "accepted_at": "2026-09-14T10:05:00+08:00",
+    "ended_at": None,
+    "investment": {
+        "decision": "utility_pays",
+        "reasons": [
+            {
+                "zh": "供电企业的外线工程投资界面延伸至客户规划用电红线",
+                "en": "The utility invests up to the customer's planning red line",
+            }
+        ],
+        "clause": "516 三(四)",
+    },
+    "channel": "window",
+    "voltage": "high",
+    "supply": "single",
+    "purpose": "permanent",
+    "capacity_kva": 630.0,
+    "site": APPLICATION_EXAMPLE["site"],
+    "consent_to_certificates": True,
+    "applicant": {
+        **APPLICATION_EXAMPLE["applicant"],
+        "id_number": "914***********015Q",
+        "phone": "138****0001",
+    },
+}
+
+ANSWER_EXAMPLES: dict[str, dict[str, Any]] = {
+    "Receipt": {
+        "no": "ZJ20260000011",
+        "state": "open",
+        "process": "started",
+        "submitted_at": "2026-09-14T09:30:00+08:00",
+        "warnings": [],
+    },
+    "TaskBody": _TASK,
+    "TaskPage": {"items": [_TASK], "next_cursor": None},
+    "CaseBody": _CASE,
+    "CasePage": {"items": [_CASE], "next_cursor": None},
+    "EventBody": {
+        "seq": 3,
+        "at": "2026-09-16T12:00:00+08:00",
+        "kind": "task_opened",
+        "by": "onewindow",
+        "task_id": "ZJ20260000011.permits-water.1",
+        "body": {
+            "calendar": "cn-2026.1",
+            "due_on": "2026-09-22",
+            "is_provisional": False,
+            "owed_by": "water",
+        },
+        "hash": "b3e53e38a7e02c0cd3cea92938d6b245fd1d552c6ffda955b1fcda223789974e",
+    },
+    "ClockBody": {
+        "id": "GOV5",
+        "zh": "并联审批时长",
+        "en": "Parallel approval time",
+        "round": 1,
+        "limit": 5,
+        "gross": 0,
+        "net": 0,
+        "left": 5,
+        "due_on": "2026-09-22",
+        "is_provisional": False,
+        "light": "green",
+        "state": "running",
+        "started_on": "2026-09-16",
+        "stopped_on": None,
+        "clause": "516 二; 516 三(三)",
+        "nature": "every_case",
+    },
+    "Document": {"kind": "identity", "reference": "EC****0001", "is_agent_authorised": None},
+    "CivilNow": {"civil_now": "2026-09-14T09:30:00+08:00", "speed": 1.0},
+    "Liveness": {"status": "alive"},
+    "Readiness": {"case_file": True, "engine": True},
+    "ProblemType": {
+        "slug": "invalid-input",
+        "status": 422,
+        "title": "The input breaks a rule",
+        "title_zh": "输入不符合规定",
+    },
+}
+"""An answer of each shape, by the name of its model; names and numbers are fictitious."""

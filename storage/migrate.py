@@ -6,12 +6,14 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, func, select
 from sqlalchemy.engine import make_url
 
 from storage.database import async_url, prepare_sqlite
 
 SCRIPTS = Path(__file__).parent / "migrations"
+UPGRADING = 20_200_516
+"""Name of the lock that whoever upgrades a PostgreSQL database holds."""
 
 
 def upgrade(url: str) -> None:
@@ -32,6 +34,9 @@ def upgrade(url: str) -> None:
         prepare_sqlite(engine)
     try:
         with engine.connect().execution_options(writes=True) as connection, connection.begin():
+            if connection.dialect.name == "postgresql":
+                # Two programs may start at once; on SQLite the transaction itself is the turn.
+                connection.execute(select(func.pg_advisory_xact_lock(UPGRADING)))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     finally:

@@ -217,9 +217,21 @@ class Reading:
         return tuple(CaseRecord.of(row) for row in await self._rows(statement.limit(limit)))
 
     async def undelivered(self, limit: int = 200) -> tuple[TaskRecord, ...]:
-        """Return decided tasks whose outcome is not known to have reached the process."""
-        statement = _TASKS.where(tasks.c.state == "done", tasks.c.delivered.is_(False))
+        """Return decided tasks not known to have reached their process, longest waiting first."""
+        statement = _TASKS.where(tasks.c.state == "done", tasks.c.delivered.is_(False)).order_by(
+            tasks.c.done_at, tasks.c.id
+        )
         return tuple(TaskRecord.of(row) for row in await self._rows(statement.limit(limit)))
+
+    async def submitted_content(self, by: str, key: str) -> Mapping[str, Any] | None:
+        """Return the body that came from `by` under an idempotency key; None if none did."""
+        rows = await self._rows(
+            sa.select(applications.c.content).where(
+                applications.c.submitted_by == by, applications.c.idempotency_key == key
+            )
+        )
+        found: Mapping[str, Any] | None = parsed(rows[0].content) if rows else None
+        return found
 
     async def is_action_taken(self, action_id: str) -> bool:
         """Whether an action that was asked for has taken effect."""

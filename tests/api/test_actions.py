@@ -9,6 +9,7 @@ import pytest
 from activities.messages import CaseRef, Withdrawal
 from api.delivery import Delivery
 from api.engine import Engine
+from domain.errors import EngineAway
 from tests.api.answers import fields, problem
 from tests.support.cases import HIGH, LOW, NOON
 from tests.support.databases import counts, rows
@@ -124,6 +125,27 @@ async def test_a_case_whose_process_waits_for_its_start_is_started_and_withdrawn
         answer = await api.call("POST", path, key="key-2", json=WITHDRAW)
         assert (answer.status_code, answer.json()["ending"]) == (200, "withdrawn")
     assert process.heard == ["start", "withdraw"]
+
+
+class _LosesTheAnswer(_Process):
+    """An engine that loses the answer of a step that was done."""
+
+    async def withdraw(self, no: str, withdrawal: Withdrawal) -> None:
+        await super().withdraw(no, withdrawal)
+        raise EngineAway("unexpected workflow task failure")
+
+
+async def test_a_withdrawal_on_file_is_answered_though_the_engine_lost_it(
+    api: Api, no: str
+) -> None:
+    process = _LosesTheAnswer(api)
+    api.app.state.services = replace(
+        api.app.state.services, engine=process, delivery=Delivery(api.casefile, process)
+    )
+    answer = await api.call(
+        "POST", f"/api/v1/applications/{no}/actions", key="key-2", json=WITHDRAW
+    )
+    assert (answer.status_code, answer.json()["ending"]) == (200, "withdrawn")
 
 
 async def test_an_unknown_case_cannot_be_withdrawn(api: Api) -> None:

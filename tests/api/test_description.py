@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from api import schemas
 from api.problems import PROBLEMS
+from domain.application import Document
 from domain.connection import TaskKind
 from tests.api.answers import problem
 from tests.support.cases import HIGH, new_task
@@ -56,6 +58,24 @@ async def test_every_call_that_writes_has_an_example(description: dict[str, Any]
     assert len(writing) == 3
     for method, path, call in writing:
         assert _examples(call), (method, path)
+
+
+async def test_every_answer_has_an_example_of_its_shape(description: dict[str, Any]) -> None:
+    for method, path, call in _calls(description):
+        for status, response in call["responses"].items():
+            if status.startswith("2"):
+                shown = response["content"]["application/json"]
+                assert shown.get("example"), (method, path, status)
+    used = {**vars(schemas), "Document": Document}
+    for name, example in schemas.ANSWER_EXAMPLES.items():
+        used[name].model_validate(example)
+
+
+async def test_the_push_to_agencies_is_described(description: dict[str, Any]) -> None:
+    (push,) = description["webhooks"].values()
+    shown = push["put"]["requestBody"]["content"]["application/json"]
+    schemas.TaskBody.model_validate(shown["example"])
+    assert {"200", "202", "4XX", "5XX"} <= set(push["put"]["responses"])
 
 
 async def test_the_examples_of_a_submission_are_taken(

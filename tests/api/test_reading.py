@@ -242,3 +242,10 @@ async def test_wildcards_in_a_question_stand_for_themselves(api: Api) -> None:
     found = (await api.call("GET", CASES, params={"q": "%路_1"})).json()["items"]
     assert [case["no"] for case in found] == [no]
     assert (await api.call("GET", CASES, params={"q": "路%1"})).json()["items"] == []
+
+
+@pytest.mark.parametrize("query", ["?stat=open", "?state=open&state=ended", "?limit=1&offset=2"])
+async def test_a_parameter_that_does_not_exist_or_repeats_is_named(api: Api, query: str) -> None:
+    answer = await api.call("GET", f"/api/v1/applications{query}")
+    named = {"?stat=open": "stat", "?limit=1&offset=2": "offset"}.get(query, "state")
+    assert fields(problem(answer, 422, "invalid-input")) == [named]

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from api import applications
+from domain.errors import FieldProblem
+from domain.identity import Checked
 from domain.naming import is_case_no
 from tests.api.answers import fields, problem
 from tests.support.cases import HIGH, LOW, changed, without
@@ -49,6 +52,19 @@ async def test_ten_at_once_under_one_key_are_one_case(api: Api) -> None:
     answers = await asyncio.gather(*(api.submit(HIGH) for _ in range(10)))
     assert len({answer.json()["no"] for answer in answers}) == 1
     assert counts(api.url)["applications"] == 1
+
+
+@pytest.mark.rule("RB-3.7")
+async def test_a_submission_taken_once_is_answered_though_it_would_be_refused_today(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await api.submit(HIGH)
+    refused = FieldProblem("site.district", "not served any more", "不再服务")
+    monkeypatch.setattr(
+        applications, "check_application", lambda *_: Checked((refused,), warnings=())
+    )
+    assert (await api.submit(HIGH)).json()["no"] == first.json()["no"]
+    problem(await api.submit(HIGH, key="another"), 422, "invalid-input")
 
 
 async def test_a_key_reused_with_another_body_is_refused(api: Api) -> None:

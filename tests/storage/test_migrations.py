@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
@@ -77,3 +80,14 @@ def _with_hook(hook: object) -> object:
 def test_another_kind_of_database_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="database_url: mysql is not supported"):
         async_url("mysql://somewhere/onewindow")
+
+
+def test_programs_that_upgrade_at_once_do_not_meet(empty_url: str) -> None:
+    code = "import sys; from storage.migrate import upgrade; upgrade(sys.argv[1])"
+    running = [
+        subprocess.Popen([sys.executable, "-c", code, empty_url], stderr=subprocess.PIPE)
+        for _ in range(3)
+    ]
+    said = [program.communicate(timeout=60)[1].decode() for program in running]
+    assert [program.returncode for program in running] == [0, 0, 0], said
+    assert _differences(empty_url) == []
