@@ -19,7 +19,9 @@ from activities.agencies import Agencies
 from activities.casefile import CaseFileActivities
 from activities.owe import Owing
 from activities.payloads import MESSAGES
+from policy.calendar import calendar
 from settings import Settings, settings_of_process
+from storage.calendars import Calendars
 from storage.casefile import CaseFile
 from storage.database import open_engine
 from workflows.registry import WORKFLOWS
@@ -63,8 +65,9 @@ def build_worker(
         now: the engine's time.
         runner: what runs the processes' code; without guard unless said otherwise.
     """
-    owing = Owing(casefile, agencies, now=now)
-    steps = CaseFileActivities(casefile)
+    calendars = Calendars(casefile.engine, calendar, now)
+    owing = Owing(casefile, calendars, agencies, now=now)
+    steps = CaseFileActivities(casefile, calendars)
     return Worker(
         client,
         task_queue=settings.task_queue,
@@ -77,6 +80,7 @@ def build_worker(
             steps.take_survey,
             steps.list_permits,
             steps.conclude_bundle,
+            steps.ring_ladder,
             steps.end_case,
         ],
         workflow_runner=runner or UnsandboxedWorkflowRunner(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, time, timedelta
@@ -10,6 +10,7 @@ from itertools import groupby
 
 from temporalio import activity
 
+from activities.deadlines import due_of, ladder_of, supervision_of
 from activities.messages import Answer, Ask, AskedItem, BundleResult, RouteRemark
 from domain.application import Application
 from domain.connection import Code, Ending, TaskKind
@@ -27,18 +28,12 @@ from domain.permits import (
     to_ask,
 )
 from domain.policy import Policy
-from domain.working_time import (
-    CIVIL_ZONE,
-    WorkingDays,
-    civil_date,
-    deadline,
-    receipt_date,
-)
-from policy.calendar import calendar
+from domain.working_time import CIVIL_ZONE, civil_date
 from policy.loader import policy_for
+from storage.calendars import Calendars
 from storage.casefile import SYSTEM, CaseFile
 from storage.reading import CaseRecord, Reading
-from storage.records import TaskRecord
+from storage.records import Supervision, TaskRecord
 
 
 class CaseFileActivities:
@@ -47,14 +42,14 @@ class CaseFileActivities:
     Policy data is read here and never in a workflow, so that a replay sees what was true then.
     """
 
-    def __init__(self, casefile: CaseFile) -> None:
-        self._casefile = casefile
+    def __init__(self, casefile: CaseFile, calendars: Calendars) -> None:
+        self._casefile, self._calendars = casefile, calendars
         self._reading = Reading(casefile.engine)
 
     @activity.defn(name="notice_lapses_at")
     async def notice_lapses_at(self, policy_id: str, no: str) -> datetime:
         """Return the civil instant from which a notice of missing papers is too late (RB-3.5)."""
-        return _notice_lapses_at(policy_for(policy_id), await self._reading.case(no))
+        return await self._notice_lapses_at(policy_for(policy_id), await self._reading.case(no))
 
     @activity.defn(name="deem_accepted")
     async def deem_accepted(self, policy_id: str, no: str, at: datetime) -> Answer:
@@ -77,7 +72,8 @@ class CaseFileActivities:
         """Note the acceptance and decide who invests, with reasons (RB-7)."""
         policy, case = policy_for(policy_id), await self._reading.case(no)
         task = await self._reading.task(accepted.task_id)
-        is_deemed = task.round == 1 and accepted.decided_at >= _notice_lapses_at(policy, case)
+        lapses_at = await self._notice_lapses_at(policy, case)
+        is_deemed = task.round == 1 and accepted.decided_at >= lapses_at
         # RB-3.5: what is accepted for want of a notice is accepted as of its receipt.
         at = case.submitted_at if is_deemed else accepted.decided_at
         investment = _investment(policy, case, task, at)
@@ -180,15 +176,39 @@ class CaseFileActivities:
         """Close the case under the name of its ending."""
         await self._casefile.end(no, ending, at=ended_at, action_id=action_id)
 
+    @activity.defn(name="ring_ladder")
+    async def ring_ladder(self, policy_id: str, no: str, at: datetime) -> datetime | None:
+        """Send what the ladder says of the case's open tasks by now (RB-5.2).
 
-def _notice_lapses_at(policy: Policy, case: CaseRecord) -> datetime:
-    days = calendar()
-    received_on = receipt_date(
-        case.submitted_at, policy.working_time.receipt, policy.working_time.hours, days
-    )
-    limit = WorkingDays(policy.intake.correction.within_working_days)
-    lapses_on = deadline(days, received_on, limit).due_on + timedelta(days=1)
-    return datetime.combine(lapses_on, time.min, CIVIL_ZONE)
+        Returns:
+            The civil instant of the next alarm, as far as tasks are open now.
+        """
+        policy, case = policy_for(policy_id), await self._reading.case(no)
+        days = (await self._calendars.version(case.calendar)).calendar
+        coming: list[datetime] = []
+
+        def due(_case: CaseRecord, tasks: Sequence[TaskRecord]) -> list[Supervision]:
+            rung = [
+                (alarm, task)
+                for task in tasks
+                if task.state == "open" and task.limit_working_days is not None
+                for alarm in ladder_of(task, policy, days)
+            ]
+            coming[:] = [alarm.at for alarm, _ in rung if alarm.at > at]
+            return [
+                supervision_of(alarm, task, policy, days, at)
+                for alarm, task in rung
+                if alarm.at <= at
+            ]
+
+        await self._casefile.supervise(no, due, at=at)
+        return min(coming, default=None)
+
+    async def _notice_lapses_at(self, policy: Policy, case: CaseRecord) -> datetime:
+        days = (await self._calendars.version(case.calendar)).calendar
+        limit = policy.intake.correction.within_working_days
+        lapses_on = due_of(case.submitted_at, limit, policy, days).due_on + timedelta(days=1)
+        return datetime.combine(lapses_on, time.min, CIVIL_ZONE)
 
 
 def _investment(

@@ -41,6 +41,9 @@ class CaseRef:
         policy: id of the policy version the case is pinned to.
         clock: the civil clock the case is pinned to.
         patience_s: per task kind, seconds of `answer_within` and `reconcile`.
+        alarm_after_s: per task kind with a deadline, seconds from midnight of the day such a task
+            is opened before which no alarm can come. Empty: the case began before there was a
+            ladder, and goes on without.
     """
 
     no: str
@@ -48,6 +51,7 @@ class CaseRef:
     policy: str
     clock: CivilClock
     patience_s: dict[str, tuple[int, int]]
+    alarm_after_s: dict[str, float] = field(default_factory=dict)
 
     def patience(self, kind: TaskKind) -> Patience:
         """Return the patience pinned for tasks of this kind."""

@@ -21,15 +21,15 @@ from temporalio.exceptions import ApplicationError
 
 from activities.agencies import Agencies, PushRefused, PushUnanswered
 from activities.contract import task_body
+from activities.deadlines import due_of
 from activities.messages import Answer, OwedTask
 from domain.connection import Ending
-from domain.errors import CaseEnded, InputRefused
+from domain.errors import CaseEnded, InputRefused, StaleCalendar
 from domain.naming import TaskName
 from domain.outcomes import Outcome, check_outcome
 from domain.policy import Policy
-from domain.working_time import WorkingDays, deadline, receipt_date
-from policy.calendar import calendar
 from policy.loader import policy_for
+from storage.calendars import Calendars, CalendarVersion
 from storage.casefile import CaseFile
 from storage.records import NewTask, TaskRecord
 
@@ -41,8 +41,15 @@ class Owing:
         now: the engine's time; civil time follows from it by the case's clock.
     """
 
-    def __init__(self, casefile: CaseFile, agencies: Agencies, now: Callable[[], datetime]) -> None:
-        self._casefile, self._agencies, self._now = casefile, agencies, now
+    def __init__(
+        self,
+        casefile: CaseFile,
+        calendars: Calendars,
+        agencies: Agencies,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._casefile, self._calendars = casefile, calendars
+        self._agencies, self._now = agencies, now
 
     @activity.defn(name="owe")
     async def owe(self, owed: OwedTask) -> Answer:
@@ -52,9 +59,9 @@ class Owing:
             ApplicationError: the agency did not take the push; retried with back-off.
         """
         policy = policy_for(owed.policy)
-        new = self._as_new(owed, policy)
+        new = self._as_new(owed, policy, await self._calendars.current())
         try:
-            task = await self._casefile.open_task(new)
+            task = await self._opened(new, owed, policy)
         except CaseEnded as ended:
             return self._too_late(new, owed, ended.ending)
         if task.closed_by is not None:
@@ -99,15 +106,19 @@ class Owing:
         )
         return decided.task
 
-    def _as_new(self, owed: OwedTask, policy: Policy) -> NewTask:
+    async def _opened(self, new: NewTask, owed: OwedTask, policy: Policy) -> TaskRecord:
+        try:
+            return await self._casefile.open_task(new)
+        except StaleCalendar:
+            # A newer calendar was published a moment ago, and the case has been recalculated.
+            newest = await self._calendars.refreshed()
+            return await self._casefile.open_task(self._as_new(owed, policy, newest))
+
+    def _as_new(self, owed: OwedTask, policy: Policy, days: CalendarVersion) -> NewTask:
         """Compute the deadline as of the moment the task was first owed (RB-1.3, RB-1.7)."""
         rule = policy.tasks[owed.kind]
-        days = calendar()
-        received_on = receipt_date(
-            owed.opened_at, policy.working_time.receipt, policy.working_time.hours, days
-        )
         limit = rule.limit_working_days
-        due = None if limit is None else deadline(days, received_on, WorkingDays(limit))
+        due = None if limit is None else due_of(owed.opened_at, limit, policy, days.calendar)
         return NewTask(
             name=TaskName(owed.no, owed.kind, owed.round, owed.department),
             workflow_id=activity.info().workflow_id or owed.no,
@@ -117,7 +128,8 @@ class Owing:
             opened_at=owed.opened_at,
             due_on=None if due is None else due.due_on,
             is_provisional=due is not None and due.is_provisional,
-            calendar_version=days.version,
+            calendar_version=days.calendar.version,
+            calendar=days.number,
             limit_working_days=limit,
             clause=rule.clause,
             asked={

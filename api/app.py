@@ -12,17 +12,21 @@ from fastapi.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from activities.contract import civil_text
-from api import applications, problems, tasks, webhooks
+from api import applications, calendar_years, notices, problems, tasks, webhooks
+from api import calendar as why
 from api.auth import Keys
 from api.delivery import Delivery
 from api.description import DescribedApi
 from api.engine import Engine
 from api.problems import NOT_FOUND, PROBLEMS, TOO_LARGE, Refused, respond
+from api.recalculating import Recalculation
 from api.schemas import CivilNow, Liveness, ProblemType, Readiness, refusals
 from api.services import Services, Serving
 from domain.errors import FieldProblem, InputRefused
+from policy.calendar import calendar
 from policy.loader import policy_for
 from settings import Settings
+from storage.calendars import Calendars
 from storage.casefile import CaseFile
 from storage.database import open_engine
 from storage.reading import Reading
@@ -85,16 +89,19 @@ def build_app(
     policy = policy_for(settings.policy)
     delivery = Delivery(casefile, engine)
     reading = Reading(casefile.engine)
+    calendars = Calendars(casefile.engine, calendar, now)
+    recalculation = Recalculation(casefile, calendars, engine, now)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         bringing = asyncio.create_task(delivery.run())
+        recalculating = asyncio.create_task(recalculation.run())
         try:
             yield
         finally:
             bringing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await bringing
+            recalculation.stop()
+            await asyncio.gather(bringing, recalculating, return_exceptions=True)
             await casefile.close()
 
     app = DescribedApi(
@@ -113,10 +120,18 @@ def build_app(
         reading=reading,
         engine=engine,
         delivery=delivery,
+        calendars=calendars,
         now=now,
     )
     problems.install(app)
-    for router in (applications.router, tasks.router, open_to_all):
+    for router in (
+        applications.router,
+        tasks.router,
+        notices.router,
+        calendar_years.router,
+        why.router,
+        open_to_all,
+    ):
         app.include_router(router, prefix="/api/v1", dependencies=[Depends(_known_parameters)])
     app.include_router(operators)
     app.webhooks.include_router(webhooks.router)

@@ -97,6 +97,7 @@ async def submit(
             submitted_by=caller.agency,
             submitted_at=at,
             idempotency_key=key,
+            calendar=(await services.calendars.current()).number,
         )
     )
     state = "open"
@@ -204,7 +205,9 @@ async def get_clocks(no: str, caller: SignedIn, services: Serving) -> list[Mappi
     """Return the clocks of RB-2 that apply to a case, as they stand now."""
     case = await _seen(no, caller, services)
     tasks = await services.reading.tasks_of(no)
-    return clock_bodies(case, tasks, policy_for(case.policy), case.clock.civil(services.now()))
+    days = (await services.calendars.version(case.calendar)).calendar
+    civil_now = case.clock.civil(services.now())
+    return clock_bodies(case, tasks, policy_for(case.policy), civil_now, days)
 
 
 @router.get(

@@ -17,7 +17,9 @@ from api.engine import Engine
 from domain.civil_clock import CivilClock
 from domain.connection import STORY, Voltage
 from domain.errors import EngineAway
+from domain.ladder import earliest
 from domain.policy import Policy
+from domain.working_time import WorkingDays
 from policy.loader import UnknownPolicy, policy_for
 from storage.casefile import CaseFile
 from storage.reading import CaseFilter, CaseRecord, Reading
@@ -45,6 +47,13 @@ def case_ref(no: str, voltage: Voltage, policy: Policy, clock: CivilClock) -> Ca
                 policy.tasks[kind].reconcile_hours * 3600,
             )
             for kind in STORY[voltage]
+        },
+        alarm_after_s={
+            kind.value: earliest(
+                WorkingDays(limit), policy.working_time.hours, yellow_at=policy.lights.yellow_at
+            )
+            for kind in STORY[voltage]
+            if (limit := policy.tasks[kind].limit_working_days) is not None
         },
     )
 

@@ -7,9 +7,18 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from api.calendar_schemas import CALENDAR_EXAMPLES
+from api.calendar_years import CALENDAR_YEAR_EXAMPLES
+from api.notices import NOTICE_EXAMPLES
 from api.problems import MEDIA_TYPE
 from api.schemas import ANSWER_EXAMPLES
 
+EXAMPLES = {
+    **ANSWER_EXAMPLES,
+    **CALENDAR_EXAMPLES,
+    **CALENDAR_YEAR_EXAMPLES,
+    **NOTICE_EXAMPLES,
+}
 _FASTAPIS_OWN = ("HTTPValidationError", "ValidationError")
 
 
@@ -60,8 +69,8 @@ def _show_examples(bodies: Iterable[dict[str, Any]]) -> None:
         schema = shown.get("schema", {})
         is_list = schema.get("type") == "array"
         name = str((schema.get("items", {}) if is_list else schema).get("$ref", "")).split("/")[-1]
-        if name in ANSWER_EXAMPLES:
-            shown["example"] = [ANSWER_EXAMPLES[name]] if is_list else ANSWER_EXAMPLES[name]
+        if name in EXAMPLES:
+            shown["example"] = [EXAMPLES[name]] if is_list else EXAMPLES[name]
 
 
 def _is_fastapis_own(response: dict[str, Any]) -> bool:

@@ -86,6 +86,25 @@ class Engine:
 
         await self._called(call, self._timeout.total_seconds())
 
+    async def calendar_changed(self, no: str) -> None:
+        """Tell a case's process that deadlines on file have moved, if it runs.
+
+        Raises:
+            EngineAway: no answer; the case is told later.
+        """
+
+        async def call(client: Client) -> None:
+            try:
+                await client.get_workflow_handle(no).signal(
+                    Application.calendar_changed, rpc_timeout=self._timeout
+                )
+            except RPCError as problem:
+                if problem.status is not RPCStatusCode.NOT_FOUND or _is_of_namespace(problem):
+                    raise
+                # It has ended, or not begun: then it reads the file when it does.
+
+        await self._called(call, self._timeout.total_seconds())
+
     async def withdraw(self, no: str, withdrawal: Withdrawal) -> None:
         """Have the process withdraw a case; returns once the case file says so.
 

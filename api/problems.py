@@ -73,6 +73,22 @@ TABLE: Mapping[type[Exception], Problem] = {
         "illegal-action", 409, "Not possible where the case stands", "办件当前状态不允许此操作"
     ),
     errors.CaseEnded: Problem("case-ended", 409, "The case has ended", "办件已办结"),
+    errors.UnknownNotice: Problem("unknown-notice", 404, "There is no such notice", "没有此通知"),
+    errors.ReplyConflict: Problem(
+        "other-reply", 409, "The notice already has another reply", "此通知已有不同的回复"
+    ),
+    errors.CalendarMoved: Problem(
+        "calendar-moved",
+        409,
+        "Another version of the calendar was published; look again",
+        "工作日历已有新版本，请重新查看后再发布",
+    ),
+    errors.NothingToRetract: Problem(
+        "not-retractable",
+        409,
+        "This version of the calendar cannot be taken back",
+        "该版日历不存在、为初始版本，或该年度此后已重新发布，不能撤回",
+    ),
     errors.EngineAway: Problem(
         "engine-away",
         503,
@@ -276,7 +292,9 @@ def field_problems(found: Iterable[Any]) -> list[FieldProblem]:
         # Items that were refused do not count, so their list seems too short as well.
         if each["type"] == "too_short" and any(_is_within(other, each) for other in found):
             continue
-        where = [str(part) for part in each["loc"] if part not in ("body", "query", "header")]
+        where = [
+            str(part) for part in each["loc"] if part not in ("body", "path", "query", "header")
+        ]
         zh = _ZH.get(each["type"], "不符合要求：{msg}")
         context = {"msg": each["msg"], **(each.get("ctx") or {})}
         problems.append(

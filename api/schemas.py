@@ -226,6 +226,7 @@ class ClockBody(Shown):
     stopped_on: str | None
     clause: str
     nature: str
+    calendar_version: str
 
 
 class CivilNow(Shown):
@@ -441,6 +442,7 @@ ANSWER_EXAMPLES: dict[str, dict[str, Any]] = {
         "stopped_on": None,
         "clause": "516 二; 516 三(三)",
         "nature": "every_case",
+        "calendar_version": "cn-2026.1",
     },
     "Document": {"kind": "identity", "reference": "EC****0001", "is_agent_authorised": None},
     "CivilNow": {"civil_now": "2026-09-14T09:30:00+08:00", "speed": 1.0},

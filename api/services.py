@@ -13,6 +13,7 @@ from api.delivery import Delivery
 from api.engine import Engine
 from domain.policy import Policy
 from settings import Settings
+from storage.calendars import Calendars
 from storage.casefile import CaseFile
 from storage.reading import Reading
 
@@ -32,6 +33,7 @@ class Services:
     reading: Reading
     engine: Engine
     delivery: Delivery
+    calendars: Calendars
     now: Callable[[], datetime]
 
 

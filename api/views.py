@@ -10,8 +10,7 @@ from activities.contract import civil_text
 from domain.clocks import ClockRule, Span, reading
 from domain.connection import TaskKind, Voltage
 from domain.policy import Policy
-from domain.working_time import civil_date
-from policy.calendar import calendar
+from domain.working_time import Calendar, civil_date
 from storage.reading import CaseRecord, EventRecord
 from storage.records import TaskRecord
 
@@ -72,16 +71,24 @@ def event_body(event: EventRecord) -> Mapping[str, Any]:
 
 
 def clock_bodies(
-    case: CaseRecord, tasks: Sequence[TaskRecord], policy: Policy, civil_now: datetime
+    case: CaseRecord,
+    tasks: Sequence[TaskRecord],
+    policy: Policy,
+    civil_now: datetime,
+    days: Calendar,
 ) -> list[Mapping[str, Any]]:
-    """Read every clock of a case: its own, and one per bundle of permits (RB-2)."""
+    """Read every clock of a case: its own, and one per bundle of permits (RB-2).
+
+    Args:
+        days: the calendar that the case's dates rest on.
+    """
     voltage, supply = Voltage(case.voltage), case.content["supply"]
     shown: list[Mapping[str, Any]] = []
     if case.accepted_at is not None:
         spans = [_span(task) for task in tasks]
         started_on, stopped_on = civil_date(case.accepted_at), _date_of(case.ended_at)
         shown.extend(
-            _clock_body(rule, started_on, stopped_on, spans, policy, civil_now, None)
+            _clock_body(rule, started_on, stopped_on, spans, policy, civil_now, days, None)
             for rule in policy.clocks_of("case", voltage, supply)
         )
     permits = [task for task in tasks if task.kind is TaskKind.PERMITS]
@@ -92,7 +99,7 @@ def clock_bodies(
         stopped_on = civil_date(max(done)) if len(done) == len(bundle) else None
         spans = [_span(task) for task in bundle]
         shown.extend(
-            _clock_body(rule, started_on, stopped_on, spans, policy, civil_now, round_no)
+            _clock_body(rule, started_on, stopped_on, spans, policy, civil_now, days, round_no)
             for rule in policy.clocks_of("bundle", voltage, supply)
         )
     return shown
@@ -113,6 +120,7 @@ def _clock_body(
     spans: Iterable[Span],
     policy: Policy,
     civil_now: datetime,
+    days: Calendar,
     round_no: int | None,
 ) -> Mapping[str, Any]:
     shown = reading(
@@ -120,7 +128,7 @@ def _clock_body(
         started_on,
         stopped_on or civil_date(civil_now),
         list(spans),
-        calendar(),
+        days,
         yellow_at=policy.lights.yellow_at,
         # RB-1.4: on the last day itself the alarm goes off when business closes.
         has_closed=stopped_on is None and civil_now.time() > policy.working_time.closes,
@@ -142,4 +150,5 @@ def _clock_body(
         "stopped_on": stopped_on and stopped_on.isoformat(),
         "clause": rule.clause,
         "nature": rule.nature,
+        "calendar_version": days.version,
     }

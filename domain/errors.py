@@ -99,5 +99,47 @@ class IllegalAction(OneWindowError):
         self.action, self.stage = action, stage
 
 
+class UnknownNotice(OneWindowError):
+    """The agency was told nothing under this id."""
+
+    def __init__(self, notice_id: str) -> None:
+        super().__init__(f"no notice {notice_id}")
+        self.notice_id = notice_id
+
+
+class ReplyConflict(OneWindowError):
+    """The notice already has another reply."""
+
+    def __init__(self, notice_id: str) -> None:
+        super().__init__(f"notice {notice_id} already has another reply")
+        self.notice_id = notice_id
+
+
+class CalendarMoved(OneWindowError):
+    """Another version of the calendar was published since one looked."""
+
+    def __init__(self, based_on: int, current: int) -> None:
+        super().__init__(f"calendar version {current} is in force, not {based_on}")
+        self.based_on, self.current = based_on, current
+
+
+class NothingToRetract(OneWindowError):
+    """This version of the calendar cannot be taken back."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(
+            f"calendar version {number} is unknown, the first, or its year was changed since"
+        )
+        self.number = number
+
+
+class StaleCalendar(OneWindowError):
+    """A date was computed with an older calendar than the case's other dates."""
+
+    def __init__(self, no: str, used: int, current: int) -> None:
+        super().__init__(f"case {no} is computed with calendar {current}, this date with {used}")
+        self.no, self.used, self.current = no, used, current
+
+
 class EngineAway(OneWindowError):
     """The process engine (or its worker) does not answer; ask again."""

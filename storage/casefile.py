@@ -21,15 +21,28 @@ from domain.errors import (
     CaseEnded,
     IdempotencyConflict,
     OutcomeConflict,
+    ReplyConflict,
+    StaleCalendar,
     TaskClosed,
     UnknownCase,
+    UnknownNotice,
     UnknownTask,
 )
 from domain.working_time import CIVIL_ZONE, civil_date
 from storage.chain import GENESIS, Link, canonical, digest
 from storage.database import writing
-from storage.records import AnyRow, NewTask, TaskRecord, clock_text, parsed
-from storage.tables import actions, applications, events, register, tasks
+from storage.reading import TASKS, CaseRecord, NoticeRecord
+from storage.records import (
+    AnyRow,
+    Move,
+    Moves,
+    NewTask,
+    Supervision,
+    TaskRecord,
+    clock_text,
+    parsed,
+)
+from storage.tables import actions, applications, events, notices, register, tasks
 
 SYSTEM = "onewindow"
 """Who caused an event that nobody outside caused."""
@@ -45,6 +58,7 @@ class NewCase:
         clock: the civil clock the case is pinned to.
         stage: the link (环节) at which the case begins.
         asks_area: whether a person must say if the address is central urban (RB-7.4).
+        calendar: number of the calendar that its dates will rest on.
     """
 
     content: Mapping[str, Any]
@@ -56,6 +70,7 @@ class NewCase:
     submitted_by: str
     submitted_at: datetime
     idempotency_key: str
+    calendar: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +158,8 @@ class CaseFile:
                     state="open",
                     asks_area=new.asks_area,
                     process_started=False,
+                    calendar=new.calendar,
+                    calendar_told=new.calendar,
                     head_seq=1,
                     head_hash=first.hash,
                 )
@@ -180,6 +197,7 @@ class CaseFile:
         Raises:
             UnknownCase: there is no such case.
             CaseEnded: the case is closed; nothing can be owed to it.
+            StaleCalendar: the deadline rests on an older calendar than the case by now.
         """
         no, task_id = new.name.case_no, str(new.name)
         async with writing(self.engine) as db:
@@ -190,6 +208,8 @@ class CaseFile:
                 return TaskRecord.of(row)
             if row.case_state != "open":
                 raise CaseEnded(no, row.case_ending)
+            if row.case_calendar > new.calendar:
+                raise StaleCalendar(no, new.calendar, row.case_calendar)
             values = new.columns()
             await db.execute(_INSERT_TASK, values)
             await self._append(
@@ -431,6 +451,211 @@ class CaseFile:
                 ended_at=at,
             )
 
+    async def recalculate(
+        self,
+        no: str,
+        calendar: int,
+        moves: Callable[[CaseRecord, Sequence[TaskRecord]], Moves],
+        *,
+        at: datetime,
+    ) -> Moves | None:
+        """Rest an open case's dates on a newer calendar (RB-1.7); None if they do already.
+
+        What moves goes on record, and whoever owes a task or handed in the case is told, in the
+        same transaction.
+
+        Args:
+            calendar: number of that calendar.
+            moves: says what it changes, from the case and its open tasks as they stand.
+
+        Raises:
+            UnknownCase: there is no such case.
+        """
+        async with writing(self.engine) as db:
+            await _lock(db, _LOCK_CASE, {"no": no})
+            row = (await db.execute(_WHOLE_CASE, {"no": no})).first()
+            if row is None:
+                raise UnknownCase(no)
+            if row.state != "open" or row.calendar >= calendar:
+                return None
+            rows = await db.execute(TASKS.where(tasks.c.case_no == no))
+            found = moves(CaseRecord.of(row), [TaskRecord.of(each) for each in rows])
+            rests_on: dict[str, Any] = {"calendar": calendar}
+            if not found.tasks and not found.clocks:
+                # Nothing changes for this case, so nothing is on its record either.
+                await db.execute(_UPDATE_CASE, {"which": no, **rests_on, "calendar_told": calendar})
+                return found
+            for move in found.tasks:
+                await db.execute(
+                    _UPDATE_TASK,
+                    {
+                        "which": move.task.id,
+                        "due_on": move.due_on,
+                        "is_provisional": move.is_provisional,
+                        "calendar_version": found.version,
+                    },
+                )
+                await db.execute(
+                    notices.insert().values(
+                        id=f"calendar.{calendar}.{move.task.id}",
+                        case_no=no,
+                        task_id=move.task.id,
+                        kind="deadline_moved",
+                        recipient=move.task.owed_by,
+                        sent_at=at,
+                        body=canonical({**_moved(move), "calendar": found.version}),
+                    )
+                )
+            if found.clocks:
+                await db.execute(
+                    notices.insert().values(
+                        id=f"calendar.{calendar}.{no}",
+                        case_no=no,
+                        task_id=None,
+                        kind="promise_moved",
+                        recipient=row.submitted_by,
+                        sent_at=at,
+                        body=canonical({"clocks": _moved_clocks(found), "calendar": found.version}),
+                    )
+                )
+            await self._append(
+                db,
+                _Head.of(row),
+                at=at,
+                kind="calendar_changed",
+                by=SYSTEM,
+                once=f"calendar.{calendar}",
+                body={
+                    "calendar": found.version,
+                    "tasks": {move.task.id: _moved(move) for move in found.tasks},
+                    "clocks": _moved_clocks(found),
+                },
+                **rests_on,
+            )
+            return found
+
+    async def processes_told(self, told: Mapping[str, int]) -> None:
+        """Note which calendar these cases' processes know of; bookkeeping, not part of the record.
+
+        Args:
+            told: number of the calendar, by case number.
+        """
+        async with writing(self.engine) as db:
+            for no, calendar in told.items():
+                await db.execute(_UPDATE_CASE, {"which": no, "calendar_told": calendar})
+
+    async def supervise(
+        self,
+        no: str,
+        due: Callable[[CaseRecord, Sequence[TaskRecord]], Sequence[Supervision]],
+        *,
+        at: datetime,
+    ) -> int:
+        """Send the supervision notices that are due, each once per cause (RB-5.4).
+
+        Args:
+            due: says which are, from the case and its tasks as they stand.
+            at: civil instant.
+
+        Returns:
+            How many were sent now.
+
+        Raises:
+            UnknownCase: there is no such case.
+        """
+        async with writing(self.engine) as db:
+            await _lock(db, _LOCK_CASE, {"no": no})
+            row = (await db.execute(_WHOLE_CASE, {"no": no})).first()
+            if row is None:
+                raise UnknownCase(no)
+            if row.state != "open":
+                return 0
+            rows = await db.execute(TASKS.where(tasks.c.case_no == no))
+            wanted = due(CaseRecord.of(row), [TaskRecord.of(each) for each in rows])
+            sent = set(await db.scalars(sa.select(notices.c.id).where(notices.c.case_no == no)))
+            head = _Head.of(row)
+            new = [each for each in wanted if _cause(each) not in sent]
+            for each in new:
+                await db.execute(
+                    notices.insert().values(
+                        id=_cause(each),
+                        case_no=no,
+                        task_id=each.task.id,
+                        kind="supervision",
+                        recipient=each.recipient,
+                        sent_at=at,
+                        body=canonical(each.body),
+                        reply_by=each.reply_by,
+                    )
+                )
+                head = await self._append(
+                    db,
+                    head,
+                    at=at,
+                    kind="supervision_sent",
+                    by=SYSTEM,
+                    task_id=each.task.id,
+                    once=_cause(each),
+                    body={
+                        "step": each.step,
+                        "recipient": each.recipient,
+                        "reply_by": each.reply_by.isoformat(),
+                        "due_on": each.task.due_on and each.task.due_on.isoformat(),
+                    },
+                )
+            return len(new)
+
+    async def acknowledge(
+        self, notice_id: str, *, by: str, at: datetime, reply: str | None = None
+    ) -> NoticeRecord:
+        """Note that the recipient has seen a notice, and what it replies; once each.
+
+        Raises:
+            UnknownNotice: there is none with this id for this agency.
+            ReplyConflict: another reply was given before.
+        """
+        async with writing(self.engine) as db:
+            found = await db.execute(sa.select(notices).where(notices.c.id == notice_id))
+            row = found.first()
+            if row is None or row.recipient != by:
+                raise UnknownNotice(notice_id)
+            case = await _case(db, row.case_no)
+            # Another answer may have come while this one waited for the case.
+            row = (await db.execute(sa.select(notices).where(notices.c.id == notice_id))).one()
+            changes: dict[str, Any] = {}
+            head = _Head.of(case)
+            if row.acknowledged_at is None:
+                changes |= {"acknowledged_at": at, "acknowledged_by": by}
+                head = await self._append(
+                    db,
+                    head,
+                    at=at,
+                    kind="notice_acknowledged",
+                    by=by,
+                    task_id=row.task_id,
+                    body={"notice": notice_id},
+                )
+            if reply is not None and row.reply not in (None, reply):
+                raise ReplyConflict(notice_id)
+            if reply is not None and row.reply is None:
+                changes |= {"reply": reply, "replied_at": at}
+                await self._append(
+                    db,
+                    head,
+                    at=at,
+                    kind="notice_replied",
+                    by=by,
+                    task_id=row.task_id,
+                    body={"notice": notice_id, "reply_sha256": digest(reply)},
+                )
+            if changes:
+                await db.execute(
+                    notices.update().where(notices.c.id == notice_id).values(**changes)
+                )
+            return NoticeRecord.of(
+                (await db.execute(sa.select(notices).where(notices.c.id == notice_id))).one()
+            )
+
     async def _append(
         self,
         db: AsyncConnection,
@@ -443,8 +668,12 @@ class CaseFile:
         task_id: str | None = None,
         once: str | None = None,
         **case_columns: object,
-    ) -> None:
-        """Append an event to the case's chain and move its head, with other columns if given."""
+    ) -> _Head:
+        """Append an event to the case's chain and move its head, with other columns if given.
+
+        Returns:
+            The new head.
+        """
         link = Link(
             case_no=head.no,
             seq=head.seq + 1,
@@ -459,6 +688,7 @@ class CaseFile:
         await db.execute(_INSERT_EVENT, _columns(link))
         head_columns = {"head_seq": link.seq, "head_hash": link.hash}
         await db.execute(_UPDATE_CASE, {"which": head.no, **head_columns, **case_columns})
+        return _Head(head.no, link.seq, link.hash)
 
 
 @dataclass(frozen=True, slots=True)
@@ -482,6 +712,26 @@ def _investment_of(investment: Mapping[str, Any]) -> dict[str, object]:
     }
 
 
+def _cause(supervision: Supervision) -> str:
+    return f"ladder.{supervision.task.id}.{supervision.step}"
+
+
+def _moved(move: Move) -> dict[str, object]:
+    return {
+        "old": move.task.due_on and move.task.due_on.isoformat(),
+        "new": move.due_on.isoformat(),
+        "was_provisional": move.task.is_provisional,
+        "is_provisional": move.is_provisional,
+    }
+
+
+def _moved_clocks(found: Moves) -> dict[str, dict[str, str]]:
+    return {
+        clock: {"old": old.isoformat(), "new": new.isoformat()}
+        for clock, (old, new) in found.clocks.items()
+    }
+
+
 def _civil_text(instant: datetime) -> str:
     return instant.astimezone(CIVIL_ZONE).isoformat(timespec="seconds")
 
@@ -496,6 +746,7 @@ _CASE_COLUMNS = (
     applications.c.head_hash,
     applications.c.state.label("case_state"),
     applications.c.ending.label("case_ending"),
+    applications.c.calendar.label("case_calendar"),
     applications.c.accepted_at,
     applications.c.voltage,
     applications.c.policy,
@@ -512,6 +763,7 @@ _INSERT_TASK = tasks.insert()
 _UPDATE_TASK = tasks.update().where(tasks.c.id == sa.bindparam("which"))
 _INSERT_EVENT = events.insert()
 _UPDATE_CASE = applications.update().where(applications.c.no == sa.bindparam("which"))
+_WHOLE_CASE = sa.select(applications).where(applications.c.no == sa.bindparam("no"))
 _SELECT_CASE = (
     sa.select(*_CASE_COLUMNS).where(applications.c.no == sa.bindparam("no")).with_for_update()
 )

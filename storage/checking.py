@@ -79,14 +79,16 @@ def _of_its_tasks(
     on_file: Mapping[str, AnyRow], rows: Sequence[AnyRow]
 ) -> Iterator[tuple[int | None, str]]:
     states = dict.fromkeys(on_file, "")
+    owed: dict[str, tuple[int, str, str | None]] = {}
     for row in rows:
         body, task = parsed(row.body), on_file.get(row.task_id)
         match row.kind:
             case "task_opened":
                 states[row.task_id] = "open"
-                due_on = task and task.due_on and task.due_on.isoformat()
-                if task is None or (task.owed_by, due_on) != (body["owed_by"], body["due_on"]):
-                    yield row.seq, f"who owes {row.task_id}, or until when, was changed"
+                owed[row.task_id] = (row.seq, body["owed_by"], body["due_on"])
+            case "calendar_changed":
+                for task_id, moved in body["tasks"].items():
+                    owed[task_id] = (row.seq, owed[task_id][1], moved["new"])
             case "task_decided":
                 states[row.task_id] = "done"
                 if (
@@ -101,6 +103,11 @@ def _of_its_tasks(
                 states |= dict.fromkeys(body["closed_tasks"], "closed")
             case _:
                 pass
+    for task_id, (seq, owed_by, owed_until) in owed.items():
+        task = on_file.get(task_id)
+        due_on = task and task.due_on and task.due_on.isoformat()
+        if task is None or (task.owed_by, due_on) != (owed_by, owed_until):
+            yield seq, f"who owes {task_id}, or until when, was changed"
     for task_id, task in sorted(on_file.items()):
         if task.outcome is not None and states[task_id] != "done":
             yield None, f"the outcome of {task_id} has no event"

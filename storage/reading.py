@@ -6,7 +6,7 @@ import base64
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Generic, Self, TypeVar
 
 import sqlalchemy as sa
@@ -18,7 +18,7 @@ from storage.chain import GENESIS, Break
 from storage.checking import break_of_case
 from storage.database import snapshot
 from storage.records import AnyRow, TaskRecord, clock_of, parsed
-from storage.tables import actions, applications, events, register, tasks
+from storage.tables import actions, applications, events, notices, register, tasks
 
 T = TypeVar("T")
 
@@ -27,7 +27,11 @@ _SEQUENCE = re.compile("[0-9]{1,9}")
 
 @dataclass(frozen=True, slots=True)
 class CaseRecord:
-    """A case as it stands on file. `content` holds personal data."""
+    """A case as it stands on file. `content` holds personal data.
+
+    Attributes:
+        calendar: number of the calendar that its dates rest on.
+    """
 
     no: str
     sequence: int
@@ -50,6 +54,7 @@ class CaseRecord:
     ended_at: datetime | None
     investment: Mapping[str, Any] | None
     process_started: bool
+    calendar: int
 
     @classmethod
     def of(cls, row: AnyRow) -> Self:
@@ -79,6 +84,29 @@ class Page(Generic[T]):
 
     items: tuple[T, ...]
     next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeRecord:
+    """Something that somebody was told."""
+
+    id: str
+    case_no: str
+    task_id: str | None
+    kind: str
+    recipient: str
+    sent_at: datetime
+    body: Mapping[str, Any]
+    reply_by: date | None
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    reply: str | None
+    replied_at: datetime | None
+
+    @classmethod
+    def of(cls, row: AnyRow) -> Self:
+        """Read a row of `notices`."""
+        return cls(**{**row._mapping, "body": parsed(row.body)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +191,7 @@ class Reading:
         Raises:
             UnknownTask: there is no such task.
         """
-        rows = await self._rows(_TASKS.where(tasks.c.id == task_id))
+        rows = await self._rows(TASKS.where(tasks.c.id == task_id))
         if not rows:
             raise UnknownTask(task_id)
         return TaskRecord.of(rows[0])
@@ -171,7 +199,7 @@ class Reading:
     async def tasks_of(self, no: str) -> tuple[TaskRecord, ...]:
         """Return the tasks of a case in the order they were opened."""
         rows = await self._rows(
-            _TASKS.where(tasks.c.case_no == no).order_by(tasks.c.opened_at, tasks.c.id)
+            TASKS.where(tasks.c.case_no == no).order_by(tasks.c.opened_at, tasks.c.id)
         )
         return tuple(TaskRecord.of(row) for row in rows)
 
@@ -183,20 +211,13 @@ class Reading:
         Raises:
             InputRefused: the cursor is not one that was given out.
         """
-        statement = _TASKS.order_by(tasks.c.opened_at, tasks.c.id)
+        statement = TASKS.order_by(tasks.c.opened_at, tasks.c.id)
         if owed_by is not None:
             statement = statement.where(tasks.c.owed_by == owed_by)
         if state is not None:
             statement = statement.where(tasks.c.state == state)
         if cursor is not None:
-            at, last_id = _cursor_parts(cursor, 2)
-            try:
-                opened_at = datetime.fromisoformat(at)
-            except ValueError:
-                raise _bad_cursor() from None
-            # Given out in UTC, which every instant of the calendar fits.
-            if opened_at.tzinfo is not UTC:
-                raise _bad_cursor()
+            opened_at, last_id = _instant_and_id(cursor)
             statement = statement.where(
                 sa.tuple_(tasks.c.opened_at, tasks.c.id)
                 > sa.tuple_(sa.literal(opened_at, tasks.c.opened_at.type), sa.literal(last_id))
@@ -218,7 +239,7 @@ class Reading:
 
     async def undelivered(self, limit: int = 200) -> tuple[TaskRecord, ...]:
         """Return decided tasks not known to have reached their process, longest waiting first."""
-        statement = _TASKS.where(tasks.c.state == "done", tasks.c.delivered.is_(False)).order_by(
+        statement = TASKS.where(tasks.c.state == "done", tasks.c.delivered.is_(False)).order_by(
             tasks.c.done_at, tasks.c.id
         )
         return tuple(TaskRecord.of(row) for row in await self._rows(statement.limit(limit)))
@@ -232,6 +253,61 @@ class Reading:
         )
         found: Mapping[str, Any] | None = parsed(rows[0].content) if rows else None
         return found
+
+    async def behind(self, calendar: int, limit: int) -> tuple[str, ...]:
+        """Return numbers of open cases whose dates rest on an older calendar, in a steady order."""
+        statement = (
+            sa.select(applications.c.no)
+            .where(applications.c.state == "open", applications.c.calendar < calendar)
+            .order_by(applications.c.calendar, applications.c.no)
+        )
+        return tuple(row.no for row in await self._rows(statement.limit(limit)))
+
+    async def untold(self, limit: int) -> tuple[tuple[str, int], ...]:
+        """Return open cases whose process was not told of their calendar: number, calendar."""
+        statement = (
+            sa.select(applications.c.no, applications.c.calendar)
+            .where(
+                applications.c.state == "open",
+                applications.c.calendar_told < applications.c.calendar,
+            )
+            .order_by(applications.c.no)
+        )
+        return tuple((row.no, row.calendar) for row in await self._rows(statement.limit(limit)))
+
+    async def count_behind(self, calendar: int) -> tuple[int, int]:
+        """Return how many open cases rest on an older calendar, and how many are open."""
+        is_open = applications.c.state == "open"
+        (row,) = await self._rows(
+            sa.select(
+                sa.func.count().filter(applications.c.calendar < calendar).label("behind"),
+                sa.func.count().label("open"),
+            ).where(is_open)
+        )
+        return row.behind, row.open
+
+    async def notices(
+        self, *, recipient: str | None, limit: int, cursor: str | None
+    ) -> Page[NoticeRecord]:
+        """Return what was told, newest first.
+
+        Raises:
+            InputRefused: the cursor is not one that was given out.
+        """
+        statement = sa.select(notices).order_by(notices.c.sent_at.desc(), notices.c.id.desc())
+        if recipient is not None:
+            statement = statement.where(notices.c.recipient == recipient)
+        if cursor is not None:
+            sent_at, last_id = _instant_and_id(cursor)
+            statement = statement.where(
+                sa.tuple_(notices.c.sent_at, notices.c.id)
+                < sa.tuple_(sa.literal(sent_at, notices.c.sent_at.type), sa.literal(last_id))
+            )
+        rows = await self._rows(statement.limit(limit + 1))
+        shown = tuple(NoticeRecord.of(row) for row in rows[:limit])
+        if len(rows) <= limit:
+            return Page(shown, None)
+        return Page(shown, _cursor(shown[-1].sent_at.isoformat(), shown[-1].id))
 
     async def is_action_taken(self, action_id: str) -> bool:
         """Whether an action that was asked for has taken effect."""
@@ -263,7 +339,7 @@ class Reading:
             return (await db.execute(statement)).all()
 
 
-_TASKS = sa.select(
+TASKS = sa.select(
     *tasks.c,
     applications.c.policy,
     applications.c.clock,
@@ -287,6 +363,18 @@ def _cursor_parts(cursor: str, count: int) -> list[str]:
     if len(parts) != count or any("\x00" in part for part in parts):
         raise _bad_cursor()
     return parts
+
+
+def _instant_and_id(cursor: str) -> tuple[datetime, str]:
+    at, last_id = _cursor_parts(cursor, 2)
+    try:
+        instant = datetime.fromisoformat(at)
+    except ValueError:
+        raise _bad_cursor() from None
+    # Given out in UTC, which every instant of the calendar fits.
+    if instant.tzinfo is not UTC:
+        raise _bad_cursor()
+    return instant, last_id
 
 
 def _bad_cursor() -> InputRefused:

@@ -54,6 +54,7 @@ class NewTask:
     Attributes:
         workflow_id: the process that waits for it.
         asked: what is asked beyond the kind: `items`, the permit items of a department.
+        calendar_version, calendar: name and number of the calendar the deadline rests on.
     """
 
     name: TaskName
@@ -68,6 +69,7 @@ class NewTask:
     limit_working_days: int | None
     clause: str
     asked: Mapping[str, Any]
+    calendar: int = 1
 
     def columns(self) -> dict[str, Any]:
         """Return the row of `tasks` as it is first written."""
@@ -185,3 +187,44 @@ class TaskRecord:
         }
         plain = {f.name: task[f.name] for f in fields(cls) if f.name not in made}
         return cls(**plain, **made)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A task's deadline, as a newer calendar has it."""
+
+    task: TaskRecord
+    due_on: date
+    is_provisional: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """What a newer calendar changes in a case.
+
+    Attributes:
+        version: name of that calendar.
+        clocks: per clock (`HV40`, or `GOV5.1` of bundle 1), the old and the new date.
+    """
+
+    version: str
+    tasks: tuple[Move, ...]
+    clocks: Mapping[str, tuple[date, date]]
+
+
+@dataclass(frozen=True, slots=True)
+class Supervision:
+    """A supervision notice (督办) about an open task (RB-5.2).
+
+    Attributes:
+        step: of the ladder, e.g. `red.1`; with the task it is the cause, told once.
+        recipient: agency.
+        reply_by: civil date by which a reply is due.
+        body: what else it says.
+    """
+
+    task: TaskRecord
+    step: str
+    recipient: str
+    reply_by: date
+    body: Mapping[str, Any]

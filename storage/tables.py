@@ -75,6 +75,11 @@ applications = Table(
     Column("process_started", Boolean, nullable=False),
     Column("head_seq", Integer, nullable=False),
     Column("head_hash", String(64), nullable=False),
+    # Number of the calendar with which the dates of an open case were last computed, and with which
+    # those of an ended one stay (RB-1.7).
+    Column("calendar", Integer, nullable=False, server_default=sa.text("1")),
+    # The same, as far as its process was told; bookkeeping of delivery.
+    Column("calendar_told", Integer, nullable=False, server_default=sa.text("1")),
     sa.UniqueConstraint("submitted_by", "idempotency_key"),
     Index("ix_applications_state_stage", "state", "stage"),
     Index(
@@ -82,6 +87,19 @@ applications = Table(
         "no",
         sqlite_where=sa.text("process_started = 0"),
         postgresql_where=sa.text("process_started = false"),
+    ),
+    Index(
+        "ix_applications_untold",
+        "no",
+        sqlite_where=sa.text("state = 'open' and calendar_told < calendar"),
+        postgresql_where=sa.text("state = 'open' and calendar_told < calendar"),
+    ),
+    Index(
+        "ix_applications_behind",
+        "calendar",
+        "no",
+        sqlite_where=sa.text("state = 'open'"),
+        postgresql_where=sa.text("state = 'open'"),
     ),
 )
 
@@ -147,4 +165,38 @@ actions = Table(
     Column("by", String(40), nullable=False),
     Column("asked_at", Instant, nullable=False),
     Column("taken_at", Instant),
+)
+
+calendars = Table(
+    "calendars",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("version", String(40), nullable=False, unique=True),
+    Column("years", Text, nullable=False),
+    Column("year", Integer),
+    Column("notice", Text, nullable=False),
+    Column("retracts", Integer),
+    Column("published_by", String(40), nullable=False),
+    Column("published_at", Instant, nullable=False),
+    Column("prev_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
+# What people were told. The id names the cause, so that each is told once.
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", String(200), primary_key=True),
+    Column("case_no", ForeignKey("applications.no"), nullable=False, index=True),
+    Column("task_id", String(80)),
+    Column("kind", String(40), nullable=False),
+    Column("recipient", String(40), nullable=False),
+    Column("sent_at", Instant, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("reply_by", sa.Date),
+    Column("acknowledged_at", Instant),
+    Column("acknowledged_by", String(40)),
+    Column("reply", Text),
+    Column("replied_at", Instant),
+    Index("ix_notices_recipient", "recipient", "sent_at", "id"),
 )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from itertools import count
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from workflows.owing import SHORTEST_ATTEMPT, on_file, owe
+from workflows.watching import Watch
 
 with workflow.unsafe.imports_passed_through():
     from activities.casefile import CaseFileActivities
@@ -55,11 +58,15 @@ class Application:
         self._withdrawal: Withdrawal | None = None
         self._is_over = False
         self._is_closed = False
+        self._watch = Watch(case)
+        self._calendar_changes = self._changes_seen = 0
 
     @workflow.run
     async def run(self, case: CaseRef) -> Closing:
+        watching = asyncio.create_task(self._watch.run())
         story = asyncio.create_task(self._story())
         await workflow.wait_condition(lambda: story.done() or self._withdrawal is not None)
+        watching.cancel()
         if not story.done():
             story.cancel()
             # Whatever it raises now says only that it was cancelled.
@@ -108,13 +115,10 @@ class Application:
         RB-3.5: without notice by then the papers are accepted as of the day of receipt. This is
         the one silence that the law itself answers; a department's never is (RB-4.5).
         """
-        lapses_at = await on_file(
-            CaseFileActivities.notice_lapses_at, self._case.policy, self._case.no
-        )
+        lapses_at = await self._notice_lapses_at()
         checking = asyncio.create_task(self._owed(TaskKind.CHECK_PAPERS))
-        time_left = self._case.clock.engine(lapses_at) - workflow.now()
-        # Time enough to have been asked at all, even if the engine was away beyond the lapse.
-        await workflow.wait([checking], timeout=max(time_left, SHORTEST_ATTEMPT).total_seconds())
+        while await self._calendar_changes_before(checking, lapses_at):
+            lapses_at = await self._notice_lapses_at()
         if checking.done():
             answer = checking.result()
         else:
@@ -129,6 +133,23 @@ class Application:
             # Whatever the desk says after the lapse, the law has said it before.
             return replace(answer, code=Code.ACCEPTED)
         return self._unless_it_ends(TaskKind.CHECK_PAPERS, answer)
+
+    async def _calendar_changes_before(
+        self, checking: asyncio.Task[Answer], lapses_at: datetime
+    ) -> bool:
+        """Wait for the answer or the lapse; true if deadlines have moved before either."""
+        time_left = self._case.clock.engine(lapses_at) - workflow.now()
+        with suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: checking.done() or self._calendar_changes != self._changes_seen,
+                # Time enough to have been asked at all, even if the engine was away beyond it.
+                timeout=max(time_left, SHORTEST_ATTEMPT),
+            )
+        return not checking.done() and self._calendar_changes != self._changes_seen
+
+    async def _notice_lapses_at(self) -> datetime:
+        self._changes_seen = self._calendar_changes
+        return await on_file(CaseFileActivities.notice_lapses_at, self._case.policy, self._case.no)
 
     async def _line_built(self) -> None:
         await self._answered(TaskKind.BUILD_LINE)
@@ -182,6 +203,7 @@ class Application:
 
     async def _approved_in_parallel(self, bundle: Bundle) -> BundleResult:
         self._reached = TaskKind.PERMITS
+        self._watch.owed(TaskKind.PERMITS)
         return await workflow.execute_child_workflow(
             ApprovalBundle.run,
             bundle,
@@ -217,6 +239,7 @@ class Application:
             # A bundle that concludes while it is being cancelled returns as if it were not.
             raise _StoryEnds(Ending.WITHDRAWN)
         self._reached = kind
+        self._watch.owed(kind)
         answer = await owe(self._case, kind, round_no=round_no, remarks=remarks)
         if answer.case_ending is not None:
             raise _StoryEnds(answer.case_ending)
@@ -240,6 +263,12 @@ class Application:
         self._is_closed = True
         await workflow.wait_condition(workflow.all_handlers_finished)
         return Closing(ending, ended_at)
+
+    @workflow.signal
+    def calendar_changed(self) -> None:
+        """Deadlines on file have moved; look at them."""
+        self._calendar_changes += 1
+        self._watch.look_now()
 
     @workflow.update
     async def withdraw(self, withdrawal: Withdrawal) -> None:

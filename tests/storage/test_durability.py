@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from storage.casefile import CaseFile
-from storage.reading import Reading
+from storage.reading import CaseRecord, Reading
+from storage.records import Move, Moves, Supervision, TaskRecord
 from tests.support.cases import NOON, new_case, new_task
 from tests.support.databases import connected, rows
 
@@ -48,6 +50,28 @@ def _steps(casefile: CaseFile, cut_at: int | None = None) -> Iterator[Steps]:
 ACCEPTED = "ZJ20260000029"
 """Another case, accepted with the investment left open."""
 
+
+def _later(_case: CaseRecord, found: Sequence[TaskRecord]) -> Moves:
+    moved = tuple(Move(task, date(2026, 9, 24), is_provisional=False) for task in found)
+    return Moves("cn-2027.2", moved, {"HV40": (date(2026, 11, 17), date(2026, 11, 18))})
+
+
+def _rungs(found: Sequence[TaskRecord], *steps: str) -> list[Supervision]:
+    return [
+        Supervision(task, step, task.owed_by, date(2026, 9, 24), {"step": step})
+        for task in found
+        for step in steps
+    ]
+
+
+def _one_rung(_case: CaseRecord, found: Sequence[TaskRecord]) -> list[Supervision]:
+    return _rungs(found, "yellow.0")
+
+
+def _two_rungs(_case: CaseRecord, found: Sequence[TaskRecord]) -> list[Supervision]:
+    return _rungs(found, "yellow.0", "red.0")
+
+
 Write = Callable[[CaseFile, str, str], Awaitable[Any]]
 
 WRITES: dict[str, Write] = {
@@ -69,6 +93,12 @@ WRITES: dict[str, Write] = {
     "ask_action": lambda file, no, _task: file.ask_action(
         "id-2", no, "withdraw", "示例", by="desk", at=NOON
     ),
+    "processes_told": lambda file, no, _task: file.processes_told({no: 2}),
+    "supervise": lambda file, no, _task: file.supervise(no, _two_rungs, at=NOON),
+    "acknowledge": lambda file, _no, task: file.acknowledge(
+        f"ladder.{task}.yellow.0", by="desk", at=NOON, reply="示例回复"
+    ),
+    "recalculate": lambda file, no, _task: file.recalculate(no, 2, _later, at=NOON),
     "end": lambda file, no, _task: file.end(no, "withdrawn", at=NOON, action_id="id-1"),
 }
 
@@ -77,6 +107,7 @@ WRITES: dict[str, Write] = {
 async def prepared(casefile: CaseFile) -> tuple[str, str]:
     no = (await casefile.submit(new_case())).no
     task = await casefile.open_task(new_task(no))
+    assert await casefile.supervise(no, _one_rung, at=NOON) == 1
     await casefile.ask_action("id-1", no, "withdraw", "示例", by="desk", at=NOON)
     assert (await casefile.submit(new_case("key-accepted"))).no == ACCEPTED
     await casefile.accept(

@@ -27,6 +27,7 @@ ACTIVITIES = {
     "take_survey": GUARDED,
     "list_permits": STORY,
     "conclude_bundle": STORY,
+    "ring_ladder": LAPSED,
     "end_case": STORY,
 }
 """Every activity, with a story in which it runs."""

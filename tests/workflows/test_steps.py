@@ -54,7 +54,7 @@ async def test_what_the_desk_decided_in_time_stands_though_it_is_delivered_late(
 async def test_what_the_desk_says_too_late_changes_nothing(open_town: OpenTown) -> None:
     story = STORIES["low.declined"]
     async with open_town(is_working=False, max_cached_workflows=0) as town:
-        no = await town.submit(Voltage.LOW)
+        no = await town.submit(Voltage.LOW, is_watched=False)
         async with town.working():
             (check,) = await town.owed(no, "check_papers.1")
         await town.let_come(NOTICE_LAPSES, owed=1)
