@@ -56,9 +56,9 @@ async def test_every_call_is_described(description: dict[str, Any]) -> None:
 
 async def test_every_call_that_writes_has_an_example(description: dict[str, Any]) -> None:
     writing = [(m, p, call) for m, p, call in _calls(description) if m in ("POST", "PUT")]
-    assert len(writing) == 6
+    assert len(writing) == 8
     for method, path, call in writing:
-        assert _examples(call), (method, path)
+        assert "requestBody" not in call or _examples(call), (method, path)
 
 
 async def test_every_answer_has_an_example_of_its_shape(description: dict[str, Any]) -> None:

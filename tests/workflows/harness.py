@@ -240,6 +240,23 @@ class Town:
         assert [task.state for task in found] == ["open"] * len(names)
         return found
 
+    async def waiting(self, no: str, count: int = 5) -> list[TaskRecord]:
+        """Wait until `count` tasks are open; return them."""
+
+        async def look() -> list[TaskRecord] | None:
+            found = [task for task in await self.reading.tasks_of(no) if task.state == "open"]
+            return found if len(found) == count else None
+
+        return await eventually(look, f"{count} open tasks of {no}")
+
+    async def told(self, no: str, count: int) -> None:
+        """Wait until `count` supervision notices were sent in a case."""
+
+        async def look() -> bool | None:
+            return True if len(await self.events(no, "supervision_sent")) == count else None
+
+        await eventually(look, f"{count} supervision notices in {no}")
+
     async def closing(self, no: str) -> Closing:
         """Wait until the process of a case has ended; return how."""
         return await self.result(no, Closing)
