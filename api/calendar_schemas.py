@@ -6,26 +6,13 @@ from typing import Any
 
 from pydantic import Field
 
-from api.schemas import Shown, Texts
-from domain.working_time import DayKind, Verdict
+from api.schemas import CountedDayBody, Shown, Texts, WordsBody
 
 
-class WordsBody(Shown):
-    """The answer in words, a paragraph each."""
+class DerivedDayBody(CountedDayBody):
+    """A day on the way, with its name."""
 
-    zh: list[str]
-    en: list[str]
-
-
-class DerivedDayBody(Shown):
-    """What became of a day on the way; `count` is the working days so far, this one included."""
-
-    date: str
     weekday: Texts
-    kind: DayKind
-    verdict: Verdict
-    count: int
-    is_published: bool
 
 
 class DeadlineBody(Shown):

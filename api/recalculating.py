@@ -149,10 +149,12 @@ def _dates(
     days: Calendar,
     civil_now: datetime,
 ) -> dict[str, date]:
+    shown = clock_bodies(case, tasks, policy, civil_now, days, is_explained=False)
     return {
         f"{clock['id']}.{clock['round']}" if clock["round"] else clock["id"]: date.fromisoformat(
             clock["due_on"]
         )
-        for clock in clock_bodies(case, tasks, policy, civil_now, days)
-        if clock["state"] == "running" and clock["due_on"] is not None
+        for clock in shown
+        # A department's date is that of its task.
+        if clock["state"] == "running" and clock["due_on"] and clock["department"] is None
     }

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.problems import MEDIA_TYPE
 from domain.connection import Action
+from domain.working_time import DayKind, Verdict
 
 Reason = Annotated[
     str,
@@ -207,6 +208,44 @@ class EventBody(Shown):
     hash: str
 
 
+class ClockEntryBody(Shown):
+    """An entry of a clock's ledger (RB-2.1); what left out time names its basis (RB-2.4)."""
+
+    act: Literal["start", "suspend", "resume", "stop"]
+    on: str
+    basis: Literal["statutory", "policy"] | None
+    ground: str | None
+
+
+class CountedDayBody(Shown):
+    """What became of a day on the way; `count` is the working days so far, this one included."""
+
+    date: str
+    kind: DayKind
+    verdict: Verdict
+    count: int
+    is_published: bool
+
+
+class WordsBody(Shown):
+    """An explanation in words, a paragraph each."""
+
+    zh: list[str]
+    en: list[str]
+
+
+class WhyBody(Shown):
+    """Why a date is what it is (RB-1.8).
+
+    Attributes:
+        notices: what each year on the way rests on; null where no notice is out yet (RB-1.6).
+    """
+
+    days: list[CountedDayBody]
+    notices: dict[str, str | None]
+    words: WordsBody
+
+
 class ClockBody(Shown):
     """What a clock shows (RB-2, RB-5.1)."""
 
@@ -214,6 +253,7 @@ class ClockBody(Shown):
     zh: str
     en: str
     round: int | None
+    department: str | None
     limit: int | None
     gross: int
     net: int
@@ -227,6 +267,8 @@ class ClockBody(Shown):
     clause: str
     nature: str
     calendar_version: str
+    entries: list[ClockEntryBody]
+    why: WhyBody | None
 
 
 class CivilNow(Shown):
@@ -430,6 +472,7 @@ ANSWER_EXAMPLES: dict[str, dict[str, Any]] = {
         "zh": "并联审批时长",
         "en": "Parallel approval time",
         "round": 1,
+        "department": None,
         "limit": 5,
         "gross": 0,
         "net": 0,
@@ -443,6 +486,25 @@ ANSWER_EXAMPLES: dict[str, dict[str, Any]] = {
         "clause": "516 二; 516 三(三)",
         "nature": "every_case",
         "calendar_version": "cn-2026.1",
+        "entries": [{"act": "start", "on": "2026-09-16", "basis": None, "ground": None}],
+        "why": {
+            "days": [
+                {
+                    "date": "2026-09-17",
+                    "kind": "workday",
+                    "verdict": "counted",
+                    "count": 1,
+                    "is_published": True,
+                }
+            ],
+            "notices": {
+                "2026": "国务院办公厅关于2026年部分节假日安排的通知（国办发明电〔2025〕7号）"
+            },
+            "words": {
+                "zh": ["2026年9月16日（周三）受理，当日不计，次日起算（民法典第201条）。"],
+                "en": ["Received on Wednesday 16 September 2026; counting begins the day after."],
+            },
+        },
     },
     "Document": {"kind": "identity", "reference": "EC****0001", "is_agent_authorised": None},
     "CivilNow": {"civil_now": "2026-09-14T09:30:00+08:00", "speed": 1.0},

@@ -72,6 +72,7 @@ class Clock(_Shown):
     zh: str
     en: str
     round: int | None
+    department: str | None
     limit: int | None
     gross: int
     net: int
@@ -201,9 +202,10 @@ class Api:
         return _CaseTasks.model_validate({"items": answer.json()}).items
 
     async def clocks_of(self, no: str) -> tuple[Clock, ...]:
-        """A case's clocks; none before it was accepted."""
+        """A case's clocks without those of single departments; none before it was accepted."""
         answer = await self._call("GET", f"/applications/{no}/clocks", by="desk")
-        return _CaseClocks.model_validate({"items": answer.json()}).items
+        shown = _CaseClocks.model_validate({"items": answer.json()}).items
+        return tuple(clock for clock in shown if clock.department is None)
 
     async def _read(
         self, shape: type[S], path: str, *, by: str | None = None, **query: str | int

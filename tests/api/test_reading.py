@@ -179,6 +179,52 @@ async def test_the_clocks_of_a_case_are_shown(api: Api, nos: dict[str, str]) -> 
     assert clocks["HV40"]["light"] in ("green", "yellow", "red")
 
 
+@pytest.mark.rule("RB-1.8", "RB-2.1", "RB-2.3")
+async def test_a_clock_shows_its_entries_and_says_why(api: Api, nos: dict[str, str]) -> None:
+    no = nos["desk"]
+    investment = {"decision": "utility_pays", "reasons": [], "clause": "示例"}
+    await api.casefile.accept(no, at=NOON, is_deemed=False, investment=investment)
+    works = await api.casefile.open_task(new_task(no, TaskKind.CUSTOMER_WORKS, due_on=None))
+    done_at = NOON.replace(day=18)
+    await api.casefile.decide(works.id, {"code": "finished"}, by="applicant", at=done_at)
+    api.now = NOON.replace(day=22)
+    (hv40, *_) = [
+        clock
+        for clock in (await api.call("GET", f"{CASES}/{no}/clocks")).json()
+        if clock["id"] == "HV40"
+    ]
+    left_out = {"basis": "policy", "ground": hv40["clause"]}
+    assert hv40["entries"] == [
+        {"act": "start", "on": "2026-09-16", "basis": None, "ground": None},
+        {"act": "suspend", "on": "2026-09-16", **left_out},
+        {"act": "resume", "on": "2026-09-18", **left_out},
+    ]
+    # Sunday the 20th is worked.
+    assert (hv40["gross"], hv40["net"], hv40["left"]) == (5, 3, 37)
+    days = hv40["why"]["days"]
+    assert [day["verdict"] for day in days[:4]] == ["excluded", "excluded", "weekend", "counted"]
+    assert (days[-1]["date"], days[-1]["count"]) == (hv40["due_on"], 40)
+    assert "2026" in hv40["why"]["notices"]
+    assert all(hv40["clause"] in "".join(words) for words in hv40["why"]["words"].values())
+
+
+@pytest.mark.rule("RB-2.5")
+async def test_each_department_has_its_own_clock_in_a_bundle(api: Api, nos: dict[str, str]) -> None:
+    no = nos["desk"]
+    for department, day in (("water", 17), ("police", 22)):
+        task = await api.casefile.open_task(
+            new_task(no, TaskKind.PERMITS, department=department, items=("示",))
+        )
+        outcome = {"code": "answered", "items": [{"item": "示", "outcome": "approved"}]}
+        await api.casefile.decide(task.id, outcome, by=department, at=NOON.replace(day=day))
+    clocks = (await api.call("GET", f"{CASES}/{no}/clocks")).json()
+    assert [(each["id"], each["department"], each["net"], each["state"]) for each in clocks] == [
+        ("GOV5", None, 5, "stopped"),
+        ("GOV5", "police", 5, "stopped"),
+        ("GOV5", "water", 1, "stopped"),
+    ]
+
+
 async def test_a_list_pages_to_the_end(api: Api) -> None:
     sent = [(await api.submit(HIGH, key=f"key-{n}")).json()["no"] for n in range(5)]
     seen: list[str] = []

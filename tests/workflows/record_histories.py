@@ -1,12 +1,15 @@
-"""Record `tests/histories` anew: `python -m tests.workflows.record_histories [NAME …]`.
+"""Record `tests/histories` anew: `python -m tests.workflows.record_histories [NAME …] [--as WORD]`.
 
 Only when processes under way may be told otherwise than they were, or when there is a new story:
-a saved history that no longer replays is what the gate is there to show. Each story of
+a saved history that no longer replays is what the gate is there to show. `--as` keeps what was
+recorded before and puts the new history beside it, `<workflow>.<ending>.<word>.json`: so the gate
+holds processes from before a change and from after. Each story of
 `stories.STORIES` is told on a real development server, with the real worker and case file.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import os
@@ -53,7 +56,7 @@ def _text(history: WorkflowHistory) -> str:
     return text + "\n"
 
 
-async def record_all(names: Iterable[str]) -> None:
+async def record_all(names: Iterable[str], word: str | None = None) -> None:
     """Record the stories `names` and write them to `tests/histories`.
 
     Of several bundles with one result the first is kept: the earlier stories are the fuller ones.
@@ -64,17 +67,22 @@ async def record_all(names: Iterable[str]) -> None:
         with thrown_away("onewindow-histories-") as folder:
             recorded = await record(name, STORIES[name], folder)
         for stem in recorded.keys() - written:
-            FOLDER.joinpath(f"{stem}.json").write_text(recorded[stem], encoding="utf-8")
+            kept_as = f"{stem}.{word}" if word else stem
+            FOLDER.joinpath(f"{kept_as}.json").write_text(recorded[stem], encoding="utf-8")
             print(f"{stem}: {len(recorded[stem])} bytes", flush=True)
         written |= recorded.keys()
 
 
 if __name__ == "__main__":
-    if unknown := sorted(set(sys.argv[1:]) - set(STORIES)):
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("names", nargs="*", metavar="NAME")
+    asked.add_argument("--as", dest="word")
+    given = asked.parse_args()
+    if unknown := sorted(set(given.names) - set(STORIES)):
         sys.exit(f"no story {', '.join(unknown)}; there are {', '.join(STORIES)}")
-    if not sys.argv[1:]:
+    if not given.names and not given.word:
         shutil.rmtree(FOLDER, ignore_errors=True)
-    asyncio.run(record_all(sys.argv[1:] or STORIES))
+    asyncio.run(record_all(given.names or STORIES, given.word))
     # The engine's client can crash an interpreter that exits after using it.
     sys.stdout.flush()
     os._exit(0)

@@ -17,7 +17,17 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
 from activities.payloads import MESSAGES
-from tests.workflows.saved_histories import ENDINGS, FOLDER, RECORD, all_saved, missing, read
+from domain.working_time import Calendar
+from storage.calendars import Calendars
+from tests.workflows.saved_histories import (
+    ENDINGS,
+    FOLDER,
+    RECORD,
+    all_saved,
+    missing,
+    read,
+    text_of,
+)
 from worker import guarded_runner
 from workflows.registry import WORKFLOWS
 
@@ -35,6 +45,29 @@ async def _replay(history: WorkflowHistory) -> None:
 @pytest.mark.parametrize("name", SAVED)
 async def test_what_was_told_can_be_told_again(name: str) -> None:
     await _replay(SAVED[name].history)
+
+
+@pytest.mark.rule("RB-1.7")
+async def test_a_newer_calendar_changes_nothing_of_the_past(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def asked(*_: object, **__: object) -> None:
+        raise AssertionError("a replay asked the calendar")
+
+    # Whatever today's calendar says, a process that is told again does not hear of it.
+    for name in ("current", "refreshed", "version"):
+        monkeypatch.setattr(Calendars, name, asked)
+    for name in ("kind", "is_working", "is_published", "covers"):
+        monkeypatch.setattr(Calendar, name, asked)
+    for each in SAVED.values():
+        await _replay(each.history)
+
+
+def test_cases_from_before_the_ladder_and_after_are_both_kept() -> None:
+    texts = [text_of(each.history) for each in SAVED.values() if each.workflow == "Application"]
+    watched = ["alarm_after_s" in text for text in texts]
+    assert any(watched) and not all(watched)
+    assert any("ring_ladder" in text for text in texts)
 
 
 def test_every_workflow_and_every_ending_has_a_saved_history() -> None:
