@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.errors import CalendarMoved, NothingToRetract
 from domain.working_time import Calendar, CalendarYear
-from storage.chain import GENESIS, canonical, digest
+from storage.chain import GENESIS, canonical, version_hash
 from storage.database import writing
 from storage.records import AnyRow
 from storage.tables import calendars
@@ -235,17 +235,6 @@ class Calendars:
         insert = (sqlite if db.dialect.name == "sqlite" else postgresql).insert
         await db.execute(insert(calendars).values(values).on_conflict_do_nothing())
         return _version(await _row(db, number))
-
-
-def version_hash(*fields: object) -> str:
-    """Return the hash of a version over its columns, that of the version before included."""
-    spelled = [
-        field.astimezone(UTC).isoformat(timespec="microseconds")
-        if isinstance(field, datetime)
-        else field
-        for field in fields
-    ]
-    return digest(canonical(spelled))
 
 
 async def _row(db: AsyncConnection, number: int) -> AnyRow | None:

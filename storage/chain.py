@@ -58,6 +58,31 @@ class Link:
         return digest(canonical([*fields, self.prev_hash]))
 
 
+VERSION_FIELDS = (
+    "number",
+    "version",
+    "years",
+    "year",
+    "notice",
+    "retracts",
+    "published_by",
+    "published_at",
+    "prev_hash",
+)
+"""The columns of a version of the calendar that its hash is over, in this order."""
+
+
+def version_hash(*fields: object) -> str:
+    """Return the hash of a version of the calendar over `VERSION_FIELDS`."""
+    spelled = [
+        field.astimezone(UTC).isoformat(timespec="microseconds")
+        if isinstance(field, datetime)
+        else field
+        for field in fields
+    ]
+    return digest(canonical(spelled))
+
+
 @dataclass(frozen=True, slots=True)
 class Break:
     """Where the record no longer holds together.

@@ -10,9 +10,17 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.chain import GENESIS, Break, Link, digest, first_break
+from storage.chain import (
+    GENESIS,
+    VERSION_FIELDS,
+    Break,
+    Link,
+    digest,
+    first_break,
+    version_hash,
+)
 from storage.records import AnyRow, parsed
-from storage.tables import actions, applications, events, tasks
+from storage.tables import actions, applications, calendars, events, notices, tasks
 
 _LINK = [f.name for f in fields(Link)]
 
@@ -42,10 +50,12 @@ async def break_of_case(
         return found, first_hash
     on_file = (await db.execute(sa.select(tasks).where(tasks.c.case_no == no))).all()
     asked = (await db.execute(sa.select(actions).where(actions.c.case_no == no))).all()
+    told = (await db.execute(sa.select(notices).where(notices.c.case_no == no))).all()
     differences = chain(
         _of_the_case(case, rows),
         _of_its_tasks({row.id: row for row in on_file}, rows),
         _of_its_actions({row.id: row for row in asked}, rows),
+        _of_its_notices({row.id: row for row in told}, rows),
     )
     return next((Break(no, seq, why) for seq, why in differences), None), first_hash
 
@@ -124,6 +134,54 @@ def _of_its_actions(
             action = asked.get(body["action"])
             if action is None or digest(action.reason) != body["reason_sha256"]:
                 yield row.seq, "the grounds of the action that ended the case were changed"
+
+
+def _of_its_notices(
+    told: Mapping[str, AnyRow], rows: Sequence[AnyRow]
+) -> Iterator[tuple[int | None, str]]:
+    on_record: set[str] = set()
+    replies: dict[str, str] = {}
+    for row in rows:
+        body = parsed(row.body)
+        match row.kind:
+            case "supervision_sent":
+                on_record.add(row.once)
+                notice = told.get(row.once)
+                reply_by = notice and notice.reply_by and notice.reply_by.isoformat()
+                if notice is None or (notice.recipient, reply_by) != (
+                    body["recipient"],
+                    body["reply_by"],
+                ):
+                    yield row.seq, f"the notice {row.once} was changed or taken out"
+            case "calendar_changed":
+                ids = {f"{row.once}.{task_id}" for task_id in body["tasks"]}
+                ids |= {f"{row.once}.{row.case_no}"} if body["clocks"] else set()
+                on_record |= ids
+                for missing in sorted(ids - told.keys()):
+                    yield row.seq, f"the notice {missing} was taken out"
+            case "notice_replied":
+                replies[body["notice"]] = body["reply_sha256"]
+            case _:
+                pass
+    for notice_id, notice in sorted(told.items()):
+        if notice_id not in on_record:
+            yield None, f"the notice {notice_id} has no event"
+        elif (notice.reply and digest(notice.reply)) != replies.get(notice_id):
+            yield None, f"the reply to {notice_id} is not what the record says"
+
+
+async def break_of_calendars(db: AsyncConnection) -> Break | None:
+    """Check the versions of the calendar: numbered without gaps, each chained to the one before."""
+    previous = GENESIS
+    rows = (await db.execute(sa.select(calendars).order_by(calendars.c.number))).all()
+    for count, row in enumerate(rows, start=1):
+        fields_of_version = [row._mapping[name] for name in VERSION_FIELDS]
+        if row.number != count or row.prev_hash != previous:
+            return Break(None, None, f"version {count} of the calendar is missing")
+        if version_hash(*fields_of_version) != row.hash:
+            return Break(None, None, f"version {count} of the calendar was changed")
+        previous = row.hash
+    return None
 
 
 def _last(rows: Sequence[AnyRow], *kinds: str) -> tuple[int, Mapping[str, Any]] | None:

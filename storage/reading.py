@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.civil_clock import CivilClock
 from domain.errors import FieldProblem, InputRefused, UnknownCase, UnknownTask
 from storage.chain import GENESIS, Break
-from storage.checking import break_of_case
+from storage.checking import break_of_calendars, break_of_case
 from storage.database import snapshot
 from storage.records import AnyRow, TaskRecord, clock_of, parsed
 from storage.tables import actions, applications, events, notices, register, tasks
@@ -320,6 +320,8 @@ class Reading:
         The whole file is read in one transaction, case by case in the order of the register.
         """
         async with snapshot(self.engine) as db:
+            if (found := await break_of_calendars(db)) is not None:
+                return 0, found
             last = (await db.execute(sa.select(register))).first()
             previous_hash, count = GENESIS, 0
             in_order = sa.select(applications.c.no).order_by(applications.c.sequence)

@@ -15,10 +15,14 @@ from policy.calendar import calendar
 from storage.calendars import Calendars
 from storage.casefile import CaseFile
 from storage.reading import CaseRecord, Reading
-from storage.records import Move, Moves, TaskRecord
+from storage.records import Move, Moves, Supervision, TaskRecord
 from tests.support.cases import NOON, new_case, new_task
 from tests.support.databases import connected, counts, rows
 
+WITHOUT_TRIGGERS_OF_CALENDARS = {
+    "sqlite": ("DROP TRIGGER calendars_refuse_update", "DROP TRIGGER calendars_refuse_delete"),
+    "postgresql": ("SET session_replication_role = replica",),
+}
 Y2027 = CalendarYear(2027, frozenset({date(2027, 1, 1)}), frozenset({date(2027, 1, 9)}), "示例通知")
 OTHER_2027 = CalendarYear(2027, frozenset({date(2027, 1, 1)}), frozenset(), "示例更正通知")
 
@@ -186,3 +190,57 @@ async def test_a_moved_deadline_that_was_tampered_with_is_found(
     found = (await reading.first_break())[1]
     assert found is not None
     assert "until when" in found.why
+
+
+def _red(_case: CaseRecord, tasks: Sequence[TaskRecord]) -> list[Supervision]:
+    return [Supervision(each, "red.0", each.owed_by, date(2026, 9, 24), {}) for each in tasks]
+
+
+@pytest.mark.rule("RB-13.2")
+@pytest.mark.parametrize(
+    ("statement", "why"),
+    [
+        ("DELETE FROM notices WHERE kind = 'supervision'", "taken out"),
+        ("DELETE FROM notices WHERE kind = 'deadline_moved'", "taken out"),
+        ("UPDATE notices SET recipient = 'water' WHERE kind = 'supervision'", "changed"),
+        ("UPDATE notices SET reply = '另一答复'", "the reply"),
+        ("UPDATE notices SET id = 'made-up' WHERE kind = 'promise_moved'", "taken out"),
+    ],
+)
+async def test_a_notice_that_was_tampered_with_is_found(
+    casefile: CaseFile, reading: Reading, url: str, statement: str, why: str
+) -> None:
+    no = (await casefile.submit(new_case())).no
+    task = await casefile.open_task(new_task(no))
+    await casefile.recalculate(no, 2, _one_day_later, at=NOON)
+    await casefile.supervise(no, _red, at=NOON)
+    await casefile.acknowledge(f"ladder.{task.id}.red.0", by="desk", at=NOON, reply="已安排")
+    assert (await reading.first_break())[1] is None
+    with connected(url) as connection:
+        connection.exec_driver_sql(statement)
+    found = (await reading.first_break())[1]
+    assert found is not None
+    assert why in found.why
+
+
+@pytest.mark.rule("RB-13.2")
+@pytest.mark.parametrize(
+    ("statement", "why"),
+    [
+        ("UPDATE calendars SET notice = '另一通知' WHERE number = 2", "was changed"),
+        ("DELETE FROM calendars WHERE number = 2", "is missing"),
+    ],
+)
+async def test_a_calendar_that_was_tampered_with_is_found(
+    casefile: CaseFile, calendars: Calendars, reading: Reading, url: str, statement: str, why: str
+) -> None:
+    await calendars.publish(Y2027, by="supervisor")
+    await calendars.publish(OTHER_2027, by="supervisor")
+    assert (await reading.first_break())[1] is None
+    with connected(url) as connection:
+        for dropped in WITHOUT_TRIGGERS_OF_CALENDARS[connection.dialect.name]:
+            connection.exec_driver_sql(dropped)
+        connection.exec_driver_sql(statement)
+    found = (await reading.first_break())[1]
+    assert found is not None
+    assert why in found.why

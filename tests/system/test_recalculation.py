@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -74,8 +75,8 @@ def _recalculate(folder: Path, killed_after_s: float | None) -> None:
         if killed_after_s is not None:
             time.sleep(killed_after_s)
             running.kill()
-            return
-    assert running.returncode == 0
+        running.communicate()
+    assert running.returncode == (0 if killed_after_s is None else -signal.SIGKILL)
 
 
 @pytest.mark.rule("RB-1.7", "RB-5.4")

@@ -17,6 +17,14 @@ APPEND_ONLY = {
         BEGIN SELECT RAISE(ABORT, 'calendars are append-only'); END
         """
         for act in ("update", "delete")
+    ]
+    # REPLACE deletes without asking the trigger for that.
+    + [
+        """
+        CREATE TRIGGER calendars_refuse_replace BEFORE INSERT ON calendars
+        WHEN EXISTS (SELECT 1 FROM calendars WHERE number = NEW.number)
+        BEGIN SELECT RAISE(ABORT, 'calendars are append-only'); END
+        """
     ],
     "postgresql": [
         """
