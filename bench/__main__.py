@@ -56,7 +56,7 @@ async def measure(given: argparse.Namespace, console: Console, folder: Path) -> 
         report.statements = await statements(folder / "statements", given.cases, given.at_once)
     if "latency" in wanted:
         console.print(f"submitting at {given.per_s:g}/s, then {given.open_cases} open cases …")
-        report.latency, report.memory = await latency_and_memory(
+        report.latency, report.memory, report.recalculation = await latency_and_memory(
             folder / "latency", given.per_s, given.seconds, given.open_cases, given.at_once
         )
     return report

@@ -90,6 +90,14 @@ class Memory:
     after_mb: float
 
 
+@dataclass(frozen=True, slots=True)
+class Recalculation:
+    """A calendar published under the open cases: until all dates moved and every process knew."""
+
+    cases: int
+    seconds: float
+
+
 async def lap(kind: type[Floor] | type[Full], folder: Path, cases: int, at_once: int) -> Lap:
     """Take cases to their ends on freshly started programs, after a warm-up."""
     subject: Subject
@@ -144,8 +152,8 @@ async def statements(folder: Path, cases: int, at_once: int) -> Statements:
 
 async def latency_and_memory(
     folder: Path, per_s: float, seconds: float, open_cases: int, at_once: int
-) -> tuple[Latency, Memory]:
-    """Submit at a steady rate while agencies take their time; then fill up with open cases."""
+) -> tuple[Latency, Memory, Recalculation]:
+    """Submit at a steady rate while agencies take their time; fill up; publish a calendar."""
     async with Full(folder) as full:
         programs = full.programs
         worker = programs.pids["worker"]
@@ -167,6 +175,7 @@ async def latency_and_memory(
             numbers += await carry(full, missing, at_once, stopped)
         await programs.until("every open case waits at its stop", all_wait)
         open_mb = rss_mb(worker)
+        recalculation = Recalculation(*await full.recalculated())
         gate = asyncio.Semaphore(WITHDRAWN_AT_ONCE)
 
         async def withdrawn(no: str) -> None:
@@ -175,7 +184,8 @@ async def latency_and_memory(
 
         await asyncio.gather(*(withdrawn(no) for no in numbers))
         await full.check()
-        return latency, Memory(len(numbers), idle_mb, open_mb, rss_mb(worker))
+        memory = Memory(len(numbers), idle_mb, open_mb, rss_mb(worker))
+        return latency, memory, recalculation
 
 
 def _held_by(numbers: Sequence[str]) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
-from bench.measures import Lap, Latency, Memory, Statements
+from bench.measures import Lap, Latency, Memory, Recalculation, Statements
 
 
 @dataclass
@@ -22,6 +22,7 @@ class Report:
     statements: Statements | None = None
     latency: Latency | None = None
     memory: Memory | None = None
+    recalculation: Recalculation | None = None
 
     def ratio(self) -> float | None:
         """Throughput of the whole system over that of the engine alone, medians of both."""
@@ -47,6 +48,7 @@ class Report:
             "statements": self.statements and self.statements.per_case,
             "latency": self.latency and asdict(self.latency),
             "memory": self.memory and asdict(self.memory),
+            "recalculation": self.recalculation and asdict(self.recalculation),
         }
 
     def tables(self) -> list[Table]:
@@ -103,6 +105,9 @@ class Report:
             of = f"worker, {self.memory.open_cases} open cases"
             table.add_row(of, f"{self.memory.open_mb:.0f} MB", "< 300 MB")
             table.add_row("worker after them", f"{self.memory.after_mb:.0f} MB", "")
+        if self.recalculation:
+            of = f"a calendar under them, {self.recalculation.cases} moved"
+            table.add_row(of, f"{self.recalculation.seconds:.1f} s", "2000 in < 120 s")
         return table
 
     def _of(self, subject: str) -> list[Lap]:

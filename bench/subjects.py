@@ -6,8 +6,10 @@ import asyncio
 import json
 import secrets
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack, suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -17,6 +19,8 @@ from temporalio.client import Client
 from bench.application import APPLICATION
 from bench.programs import BenchFailed, Programs, free_port
 from domain.naming import bundle_id
+from domain.working_time import CIVIL_ZONE
+from policy.calendar import calendar
 from policy.loader import policies
 from sandbox.caller import CallFailed, Connection, Response
 from settings import Settings
@@ -27,6 +31,7 @@ LOOK_EVERY_S = 0.025
 CALL_SECONDS = 30.0
 WITHDRAWAL_TRIES, WITHDRAWAL_PAUSE_S = 20, 0.5
 COUNTED = "bench.counted"
+SUPERVISOR = "government-services-data"
 
 
 class Subject(Protocol):
@@ -132,9 +137,9 @@ class Full:
         self._api = f"http://127.0.0.1:{api_port}"
         self._peer = f"http://127.0.0.1:{peer_port}"
         keys, settings = self._settings(api_port)
+        self._key, self._supervisors_key = keys["desk"], keys.pop(SUPERVISOR)
         keys_file = self.programs.folder / "keys.json"
         keys_file.write_bytes(orjson.dumps(keys))
-        self._key = keys["desk"]
         await self.programs.start_engine(engine_port)
         upgrade(settings["ONEWINDOW_DATABASE_URL"])
         self.programs.start_python("peer", "bench.peer", str(peer_port), self._api, str(keys_file))
@@ -156,14 +161,16 @@ class Full:
         keys = {
             agency: secrets.token_urlsafe(24)
             for agency, rule in policy.agencies.items()
-            if rule.role != "supervisor"
+            if rule.role != "supervisor" or agency == SUPERVISOR
         }
         return keys, {
             "ONEWINDOW_DATABASE_URL": f"sqlite:///{self._case_file}",
             "ONEWINDOW_ENGINE_ADDRESS": self._engine,
             "ONEWINDOW_API_PORT": str(api_port),
             "ONEWINDOW_AGENCY_KEYS": json.dumps(keys),
-            "ONEWINDOW_AGENCY_BASES": json.dumps({a: f"{self._peer}/{a}" for a in keys}),
+            "ONEWINDOW_AGENCY_BASES": json.dumps(
+                {agency: f"{self._peer}/{agency}" for agency in keys if agency != SUPERVISOR}
+            ),
             "ONEWINDOW_LOG_LEVEL": "WARNING",
         }
 
@@ -203,10 +210,43 @@ class Full:
             await asyncio.sleep(WITHDRAWAL_PAUSE_S)
         self._expect(answer, 200, path)
 
-    async def _called(self, method: str, path: str, body: object, key: str) -> Response:
+    async def recalculated(self) -> tuple[int, float]:
+        """Publish a calendar in which the next working day is off, and wait until all follow.
+
+        Returns:
+            How many cases moved, and the seconds from the publication until each of them was on
+            file with its new dates and its process told.
+        """
+        day = datetime.now(CIVIL_ZONE).date() + timedelta(days=1)
+        while not calendar().is_working(day):
+            day += timedelta(days=1)
+        year = calendar().years.get(day.year)
+        days = {
+            "notice": "bench",
+            "holidays": sorted({day, *(year.holidays if year else ())}),
+            "make_up_days": sorted(year.make_up_days if year else ()),
+        }
+        path = f"/api/v1/calendar/years/{day.year}"
+        began = time.perf_counter()
+        answer = await self._called("PUT", path, days, "bench", self._supervisors_key)
+        self._expect(answer, 201, path)
+        behind = (
+            "select count(*) from applications where state = 'open' "
+            "and (calendar < 2 or calendar_told < 2)"
+        )
+        while self._count(behind):
+            self.programs.check_running()
+            await asyncio.sleep(LOOK_EVERY_S)
+        seconds = time.perf_counter() - began
+        moved = "select count(*) from events where kind = 'calendar_changed'"
+        return self._count(moved), seconds
+
+    async def _called(
+        self, method: str, path: str, body: object, key: str, agency_key: str | None = None
+    ) -> Response:
         connection = self._idle.pop() if self._idle else Connection(self._api, CALL_SECONDS)
         headers = {
-            "Authorization": f"Bearer {self._key}",
+            "Authorization": f"Bearer {agency_key or self._key}",
             "Content-Type": "application/json",
             "Idempotency-Key": key,
         }
