@@ -14,12 +14,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench setup lock clean
+.PHONY: help demo test soak check bench setup lock clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make demo    sample applications travel to a live meter; EXIT=1 leaves when all have ended'
 	@echo 'make test    every test'
+	@echo 'make soak    200 bundles whose agencies fail in every way'
 	@echo 'make check   lint, format, types, and whether each rule has a test'
 	@echo 'make bench   cases per second against the bare engine'
 	@echo 'make setup   only install, into .venv'
@@ -30,7 +31,10 @@ demo: $(VENV)/runtime.stamp
 	@$(BIN)/onewindow demo $(if $(filter-out 0,$(EXIT)),--exit)
 
 test: setup
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+soak: setup
+	@ONEWINDOW_SOAK_BUNDLES=200 $(BIN)/python -m pytest tests/system/test_faulty_agencies.py
 
 check: setup
 	@$(BIN)/ruff check --quiet .

@@ -12,25 +12,23 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from pydantic import ValidationError
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from commands import calendar
 from commands import up as upping
 from commands.client import Api
 from commands.demo import ONLINE, Demonstration, load_samples
 from commands.failure import CommandFailed
-from commands.installation import Installation, read_keys
-from commands.progress import ENDINGS, progress, weekday
-from domain.working_time import CIVIL_ZONE, DayKind, Verdict, WorkingDays, deadline, derivation
-from policy.calendar import calendar as working_days
+from commands.installation import Installation
+from commands.options import ApiBase, Var, api_at
+from commands.progress import ENDINGS, progress
+from domain.working_time import CIVIL_ZONE
 from policy.loader import UnknownPolicy, policy_for
 from settings import Settings
 
@@ -50,11 +48,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Var = Annotated[Path, typer.Option(help="Folder of the databases, keys and logs.")]
-ApiBase = Annotated[
-    str | None,
-    typer.Option("--api", help="Address of the API; default: what runs on --var, or the settings."),
-]
+app.add_typer(calendar.app, name="calendar")
 
 
 def main() -> None:
@@ -67,6 +61,9 @@ def main() -> None:
         sys.exit(130)
     except ValidationError as problem:
         first = problem.errors()[0]
+        if problem.title != Settings.__name__:
+            where = ".".join(map(str, first["loc"]))
+            _fail(f"the API answered what this version does not know: {where}: {first['msg']}")
         name = "_".join(("ONEWINDOW", *(str(part).upper() for part in first["loc"])))
         _fail(f"setting {name}: {first['msg']}")
     except (CommandFailed, UnknownPolicy, OSError) as problem:
@@ -210,7 +207,7 @@ def submit(
     content = json.dumps(application, sort_keys=True).encode()
 
     async def hand_in() -> None:
-        async with _api(var, base) as api:
+        async with Api(*api_at(var, base)) as api:
             receipt = await api.submit(
                 application,
                 by=by or ("applicant" if application.get("channel") in ONLINE else "desk"),
@@ -232,7 +229,7 @@ def watch(
 
     async def follow() -> None:
         told: set[str] = set()
-        async with _api(var, base) as api:
+        async with Api(*api_at(var, base)) as api:
             while True:
                 case = await api.case(no)
                 for task in await api.tasks_of(no):
@@ -270,45 +267,37 @@ def verify(var: Var = Path("var")) -> None:
 
 
 @app.command()
+def exchange(
+    from_day: Annotated[
+        datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First civil day.")
+    ],
+    to_day: Annotated[
+        datetime | None,
+        typer.Option("--to", formats=["%Y-%m-%d"], help="Last day; default: only the first."),
+    ] = None,
+    spelling: Annotated[
+        Literal["jsonl", "csv"], typer.Option("--format", help="Lines for programs, or a table.")
+    ] = "jsonl",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Default: the standard output.")
+    ] = None,
+    var: Var = Path("var"),
+) -> None:
+    """Write what happened to permit items, in the codes of 工建系统 导出办件状态."""
+    from commands.casefile import export
+
+    first, last = from_day.date(), (to_day or from_day).date()
+    if first > last:
+        raise CommandFailed(f"--from {first}: lies after --to {last}")
+    export(_database_url(Installation(var)), first, last, spelling, output)
+
+
+@app.command()
 def migrate(var: Var = Path("var")) -> None:
     """Bring the case file's tables up to date 升级数据库."""
     from commands.casefile import upgrade
 
     _say(f"{upgrade(_database_url(Installation(var)))} is up to date")
-
-
-@app.command()
-def calendar(
-    from_day: Annotated[datetime, typer.Argument(metavar="DATE", formats=["%Y-%m-%d"])],
-    days: Annotated[int, typer.Argument(metavar="N", min=1, max=1000)],
-) -> None:
-    """Say when N working days after DATE are over, and why, day by day 工作日计算."""
-    trigger, limit = from_day.date(), WorkingDays(days)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for title in ("日期 day", "", "", "第几日 count"):
-        table.add_column(title, no_wrap=True)
-    for each in derivation(working_days(), trigger, limit):
-        table.add_row(
-            weekday(each.day),
-            _KINDS[each.kind],
-            "" if each.is_published else "暂定 unpublished year",
-            Text(str(each.count) if each.verdict is Verdict.COUNTED else "–", justify="right"),
-        )
-    Console(highlight=False).print(table)
-    due = deadline(working_days(), trigger, limit)
-    provisional = "，暂定 provisional" if due.is_provisional else ""
-    _say(
-        f"{limit} 个工作日 working days after {weekday(trigger)}: "
-        f"{weekday(due.due_on)}{provisional} · RB-1.3 民法典 201 · {due.calendar_version}"
-    )
-
-
-_KINDS: Mapping[DayKind, str] = {
-    DayKind.WORKDAY: "工作日 workday",
-    DayKind.WEEKEND: "周末 weekend",
-    DayKind.HOLIDAY: "节假日 holiday",
-    DayKind.MAKE_UP: "调休上班 make-up workday",
-}
 
 
 def _began() -> float:
@@ -335,16 +324,6 @@ def _instant(text: str) -> datetime:
     if instant.tzinfo is None:
         raise CommandFailed(f"--civil-origin {text}: has no offset, e.g. +08:00")
     return instant
-
-
-def _api(var: Path, base: str | None) -> Api:
-    settings, installation = Settings(), Installation(var)
-    named = {agency: settings.key_of(agency) for agency in settings.agency_keys}
-    address = base or installation.address_of("api")
-    return Api(
-        address or f"http://{settings.api_host}:{settings.api_port}",
-        named or read_keys(installation.keys_file),
-    )
 
 
 def _say(line: str) -> None:

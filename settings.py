@@ -6,6 +6,7 @@ them (tested). Secrets come from nowhere else.
 
 from __future__ import annotations
 
+import base64
 import logging
 import sys
 from datetime import datetime
@@ -52,8 +53,18 @@ class Settings(BaseSettings):
         default_factory=dict,
         description="JSON object: address of each agency's system; without one it uses its inbox",
     )
+    signing_secrets: dict[str, list[SecretStr]] = Field(
+        default_factory=dict,
+        description="JSON object: lists of agencies' signing secrets (`whsec_…`), the newest first",
+    )
+    agency_calls_at_once: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=16, description="How many calls to one agency's system may be under way"
+    )
     body_limit_bytes: Annotated[int, Field(ge=1024)] = Field(
         default=262_144, description="Largest request body the API takes"
+    )
+    document_limit_bytes: Annotated[int, Field(ge=1024)] = Field(
+        default=5_242_880, description="Largest document an agency can put with a task"
     )
     engine_timeout_s: Annotated[float, Field(gt=0)] = Field(
         default=2.0, description="How long the API waits for the engine before it answers without"
@@ -93,6 +104,10 @@ class Settings(BaseSettings):
             raise ValueError("agency_keys: two agencies have the same key")
         if missing := sorted(set(self.agency_bases) - set(self.agency_keys)):
             raise ValueError(f"agency_bases: no key for {', '.join(missing)}")
+        if missing := sorted(set(self.signing_secrets) - set(self.agency_keys)):
+            raise ValueError(f"signing_secrets: no key for {', '.join(missing)}")
+        for agency in self.signing_secrets:
+            _ = self.secrets_of(agency)
         _ = self.clock
         return self
 
@@ -103,6 +118,30 @@ class Settings(BaseSettings):
             KeyError: no key is set for it.
         """
         return self.agency_keys[agency].get_secret_value()
+
+    def secrets_of(self, agency: str) -> tuple[bytes, ...]:
+        """Return what messages to an agency are signed with, the newest first; none without.
+
+        Raises:
+            ValueError: one is not spelled as the Standard Webhooks scheme has it.
+        """
+        return tuple(
+            _secret(agency, secret.get_secret_value())
+            for secret in self.signing_secrets.get(agency, ())
+        )
+
+
+def _secret(agency: str, spelled: str) -> bytes:
+    prefix, _, encoded = spelled.partition("_")
+    try:
+        secret = base64.b64decode(encoded, validate=True)
+    except ValueError:
+        secret = b""
+    if prefix != "whsec" or not 24 <= len(secret) <= 64:
+        raise ValueError(
+            f"signing_secrets: a secret of {agency} is not whsec_ and 24 to 64 bytes in base64"
+        )
+    return secret
 
 
 def settings_of_process() -> Settings:

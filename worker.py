@@ -31,6 +31,9 @@ from workflows.registry import WORKFLOWS
 PASSED_THROUGH = ("domain", "activities", "policy", "storage", "pydantic", "sqlalchemy", "orjson")
 
 
+PLACES = 200
+"""For activities, beside those that calls to agencies can hold."""
+
 GRACE = timedelta(seconds=4)
 """For pushes under way when the worker is told to stop; the supervisor waits a little longer."""
 
@@ -79,13 +82,18 @@ def build_worker(
             steps.accept_case,
             steps.take_survey,
             steps.list_permits,
+            steps.plan_permits,
+            steps.file_with_departments,
             steps.conclude_bundle,
             steps.ring_ladder,
+            steps.look_out,
             steps.end_case,
         ],
         workflow_runner=runner or UnsandboxedWorkflowRunner(),
         max_cached_workflows=settings.max_cached_workflows,
-        max_concurrent_activities=200,
+        # Agencies that hang cannot take every place, be it all of them at once.
+        max_concurrent_activities=PLACES
+        + settings.agency_calls_at_once * len(settings.agency_bases),
         graceful_shutdown_timeout=GRACE,
     )
 
@@ -109,9 +117,12 @@ async def run(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    casefile = CaseFile(open_engine(settings.database_url))
+    casefile = CaseFile(open_engine(settings.database_url), settings.agency_bases)
     agencies = Agencies(
-        settings.agency_bases, {agency: settings.key_of(agency) for agency in settings.agency_keys}
+        settings.agency_bases,
+        {agency: settings.key_of(agency) for agency in settings.agency_keys},
+        {agency: settings.secrets_of(agency) for agency in settings.signing_secrets},
+        at_once=settings.agency_calls_at_once,
     )
     connecting = asyncio.create_task(connected(settings))
     stopping = asyncio.create_task(stop.wait())

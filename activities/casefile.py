@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict
-from datetime import datetime, time, timedelta
+from dataclasses import asdict, replace
+from datetime import date, datetime, time, timedelta
 from itertools import groupby
 
 from temporalio import activity
 
-from activities.deadlines import due_of, ladder_of, supervision_of
-from activities.messages import Answer, Ask, AskedItem, BundleResult, RouteRemark
+from activities.clocks import clocks_of_bundle, clocks_of_case
+from activities.deadlines import due_of
+from activities.lookout import View, alarms_of_date, look_out
+from activities.messages import (
+    Answer,
+    Ask,
+    AskedItem,
+    BundleResult,
+    Outlook,
+    PapersToFollow,
+    PermitPlan,
+    RouteRemark,
+)
+from activities.revising import revisions
 from domain.application import Application
 from domain.connection import Code, Ending, TaskKind
 from domain.errors import OutcomeConflict
@@ -32,8 +44,10 @@ from domain.working_time import CIVIL_ZONE, civil_date
 from policy.loader import policy_for
 from storage.calendars import Calendars
 from storage.casefile import SYSTEM, CaseFile
+from storage.chain import canonical
+from storage.outbox import Message
 from storage.reading import CaseRecord, Reading
-from storage.records import Supervision, TaskRecord
+from storage.records import Notice, Result, Supervision, TaskRecord
 
 
 class CaseFileActivities:
@@ -68,8 +82,12 @@ class CaseFileActivities:
         return Answer.of(task.id, task.outcome, task.done_at)
 
     @activity.defn(name="accept_case")
-    async def accept_case(self, policy_id: str, no: str, accepted: Answer) -> None:
-        """Note the acceptance and decide who invests, with reasons (RB-7)."""
+    async def accept_case(self, policy_id: str, no: str, accepted: Answer) -> datetime | None:
+        """Note the acceptance and decide who invests, with reasons (RB-7).
+
+        Returns:
+            The civil instant from which the clocks of the case run; None in older histories only.
+        """
         policy, case = policy_for(policy_id), await self._reading.case(no)
         task = await self._reading.task(accepted.task_id)
         lapses_at = await self._notice_lapses_at(policy, case)
@@ -78,6 +96,7 @@ class CaseFileActivities:
         at = case.submitted_at if is_deemed else accepted.decided_at
         investment = _investment(policy, case, task, at)
         await self._casefile.accept(no, at=at, is_deemed=is_deemed, investment=investment)
+        return at.astimezone(CIVIL_ZONE)
 
     @activity.defn(name="take_survey")
     async def take_survey(self, policy_id: str, no: str, surveyed: Answer) -> list[RouteRemark]:
@@ -112,7 +131,22 @@ class CaseFileActivities:
     async def list_permits(
         self, policy_id: str, no: str, round_no: int, designed: Answer
     ) -> list[Ask]:
-        """Say which permits the designed route needs that no department has given (RB-4.2)."""
+        """Say which permits the designed route needs that no department has given (RB-4.2).
+
+        Of cases that began before exceptions were tasks.
+        """
+        return list((await self._planned(policy_id, no, round_no, designed)).asks)
+
+    @activity.defn(name="plan_permits")
+    async def plan_permits(
+        self, policy_id: str, no: str, round_no: int, designed: Answer
+    ) -> PermitPlan:
+        """Say what the designed route needs that nobody has given yet (RB-4.2, RB-4.4)."""
+        return await self._planned(policy_id, no, round_no, designed)
+
+    async def _planned(
+        self, policy_id: str, no: str, round_no: int, designed: Answer
+    ) -> PermitPlan:
         tasks = await self._reading.tasks_of(no)
         required = _required(policy_id, tasks, round_no)
         missing = sorted(
@@ -126,13 +160,14 @@ class CaseFileActivities:
                 "round": round_no,
                 "required": [f"{item.agency}: {item.item}" for item in required.items],
                 "asked": [f"{item.agency}: {item.item}" for item in missing],
-                # RB-4.4: outside the window and its five days, so nobody is asked here.
+                # RB-4.4: outside the window and its five days.
                 "exceptions": [asdict(note) for note in required.exceptions],
             },
             at=designed.decided_at,
             once=f"permits_listed.{round_no}",
+            messages=self._revisions(policy_id, tasks, required, missing, round_no),
         )
-        return [
+        asks = tuple(
             Ask(
                 department,
                 tuple(
@@ -141,7 +176,59 @@ class CaseFileActivities:
                 ),
             )
             for department, items in groupby(missing, key=lambda item: item.agency)
-        ]
+        )
+        return PermitPlan(asks, tuple(_without_consent(policy_id, tasks, round_no)))
+
+    @staticmethod
+    def _revisions(
+        policy_id: str,
+        tasks: Sequence[TaskRecord],
+        required: RequiredPermits,
+        missing: Sequence[PermitItem],
+        round_no: int,
+    ) -> Sequence[Message]:
+        if round_no == 1:
+            return ()
+        before = _required(policy_id, tasks, round_no - 1)
+        return list(revisions(tasks, before.items, required.items, missing, round_no))
+
+    @activity.defn(name="file_with_departments")
+    async def file_with_departments(self, policy_id: str, no: str, filed: Answer) -> None:
+        """Have the line recorded with each department it concerns (备案, RB-4.3).
+
+        Each gets a notice with a receipt number, and acknowledges it; nothing waits for that.
+        """
+        policy, tasks = policy_for(policy_id), await self._reading.tasks_of(no)
+        surveyed = next(task for task in tasks if task.kind is TaskKind.SURVEY)
+        assert surveyed.outcome is not None and surveyed.done_at is not None
+        concerned: set[str] = set()
+        if "route" in surveyed.outcome:
+            route = Route.model_validate(surveyed.outcome["route"])
+            required = required_permits(route, policy, civil_date(surveyed.done_at))
+            concerned = {item.agency for item in required.items}
+        filing = policy.tasks[TaskKind.FILING]
+        await self._casefile.note(
+            no,
+            "filed",
+            {"departments": sorted(concerned)},
+            at=filed.decided_at,
+            once="filed",
+            told=[
+                Notice(
+                    kind="filing",
+                    recipient=department,
+                    body={
+                        "receipt_no": f"{no}-BA-{department}",
+                        "route": surveyed.outcome["route"],
+                        "address": surveyed.facts.address,
+                        "zh": f"{filing.zh}：{policy.agencies[department].zh}",
+                        "en": f"{filing.en}: {policy.agencies[department].en}",
+                        "clause": filing.clause,
+                    },
+                )
+                for department in sorted(concerned)
+            ],
+        )
 
     @activity.defn(name="conclude_bundle")
     async def conclude_bundle(
@@ -166,43 +253,86 @@ class CaseFileActivities:
             {"round": round_no, "verdict": verdict},
             at=at,
             once=f"bundle_concluded.{round_no}",
+            stopped=await self._results_of_bundle(no, tasks, round_no, at),
         )
-        return BundleResult(verdict, may_build=policy.results[verdict].may_build)
+        return BundleResult(
+            verdict,
+            may_build=policy.results[verdict].may_build,
+            papers=tuple(await self._to_follow(no, policy, tasks, round_no, at)),
+        )
+
+    async def _to_follow(
+        self, no: str, policy: Policy, tasks: Iterable[TaskRecord], round_no: int, at: datetime
+    ) -> list[PapersToFollow]:
+        case = await self._reading.case(no)
+        days = (await self._calendars.version(case.calendar)).calendar
+        found = []
+        for department, papers, due_on in _papers_to_follow(tasks, round_no):
+            alarms = alarms_of_date(due_on, policy, days)
+            first = next((alarm.at for alarm in alarms if alarm.at > at), None)
+            found.append(PapersToFollow(department, papers, due_on, first))
+        return found
 
     @activity.defn(name="end_case")
     async def end_case(
         self, no: str, ending: Ending, ended_at: datetime, action_id: str | None
     ) -> None:
-        """Close the case under the name of its ending."""
-        await self._casefile.end(no, ending, at=ended_at, action_id=action_id)
+        """Close the case under the name of its ending; what its clocks came to is kept (RB-2.2)."""
+        # Only what was connected was completed: the averages are of those.
+        stopped = await self._results_of_case(no, ended_at) if ending is Ending.CONNECTED else ()
+        await self._casefile.end(no, ending, at=ended_at, action_id=action_id, stopped=stopped)
 
     @activity.defn(name="ring_ladder")
     async def ring_ladder(self, policy_id: str, no: str, at: datetime) -> datetime | None:
         """Send what the ladder says of the case's open tasks by now (RB-5.2).
 
+        Of cases that began before their clocks were watched, too.
+
         Returns:
             The civil instant of the next alarm, as far as tasks are open now.
         """
+        outlook = await self._looked_out(policy_id, no, at, watches_clocks=False)
+        return outlook.next_at
+
+    @activity.defn(name="look_out")
+    async def look_out(self, policy_id: str, no: str, at: datetime) -> Outlook:
+        """Send what the ladder says of the case's open tasks and of its clocks by now (RB-5.2)."""
+        return await self._looked_out(policy_id, no, at, watches_clocks=True)
+
+    async def _looked_out(
+        self, policy_id: str, no: str, at: datetime, *, watches_clocks: bool
+    ) -> Outlook:
         policy, case = policy_for(policy_id), await self._reading.case(no)
         days = (await self._calendars.version(case.calendar)).calendar
-        coming: list[datetime] = []
+        seen: View | None = None
 
-        def due(_case: CaseRecord, tasks: Sequence[TaskRecord]) -> list[Supervision]:
-            rung = [
-                (alarm, task)
-                for task in tasks
-                if task.state == "open" and task.limit_working_days is not None
-                for alarm in ladder_of(task, policy, days)
-            ]
-            coming[:] = [alarm.at for alarm, _ in rung if alarm.at > at]
-            return [
-                supervision_of(alarm, task, policy, days, at)
-                for alarm, task in rung
-                if alarm.at <= at
-            ]
+        def due(case: CaseRecord, tasks: Sequence[TaskRecord]) -> Sequence[Supervision]:
+            nonlocal seen
+            seen = look_out(case, tasks, policy, days, at, watches_clocks=watches_clocks)
+            return seen.due
 
         await self._casefile.supervise(no, due, at=at)
-        return min(coming, default=None)
+        # A case that has ended is not looked at.
+        return Outlook() if seen is None else seen.outlook
+
+    async def _results_of_case(self, no: str, ended_at: datetime) -> Sequence[Result]:
+        case = replace(await self._reading.case(no), ended_at=ended_at)
+        tasks, policy = await self._reading.tasks_of(no), policy_for(case.policy)
+        version = await self._calendars.version(case.calendar)
+        clocks = clocks_of_case(case, tasks, policy)
+        return [clock.result(policy, ended_at, version) for clock in clocks]
+
+    async def _results_of_bundle(
+        self, no: str, tasks: Iterable[TaskRecord], round_no: int, at: datetime
+    ) -> Sequence[Result]:
+        bundle = [t for t in tasks if t.kind is TaskKind.PERMITS and t.round == round_no]
+        if any(task.state != "done" for task in bundle):
+            # The case was ended meanwhile, and with it what nobody had decided.
+            return ()
+        case = await self._reading.case(no)
+        policy, version = policy_for(case.policy), await self._calendars.version(case.calendar)
+        clocks = clocks_of_bundle(case, bundle, policy)
+        return [clock.result(policy, at, version) for clock in clocks]
 
     async def _notice_lapses_at(self, policy: Policy, case: CaseRecord) -> datetime:
         days = (await self._calendars.version(case.calendar)).calendar
@@ -223,12 +353,22 @@ def _investment(
 
 
 def _required(policy_id: str, tasks: Iterable[TaskRecord], round_no: int) -> RequiredPermits:
-    design = next(
-        task for task in tasks if task.kind is TaskKind.LINE_DESIGN and task.round == round_no
-    )
+    design = _design(tasks, round_no)
     assert design.outcome is not None and design.done_at is not None
     route = Route.model_validate(design.outcome["route"])
     return required_permits(route, policy_for(policy_id), civil_date(design.done_at))
+
+
+def _route(tasks: Iterable[TaskRecord], round_no: int) -> Route:
+    outcome = _design(tasks, round_no).outcome
+    assert outcome is not None
+    return Route.model_validate(outcome["route"])
+
+
+def _design(tasks: Iterable[TaskRecord], round_no: int) -> TaskRecord:
+    return next(
+        task for task in tasks if task.kind is TaskKind.LINE_DESIGN and task.round == round_no
+    )
 
 
 def _held(
@@ -244,12 +384,19 @@ def _answered(
     tasks: Iterable[TaskRecord], rounds: Iterable[int]
 ) -> Iterator[tuple[PermitItem, ItemOutcome]]:
     for task in tasks:
-        if task.kind is TaskKind.PERMITS and task.round in rounds and task.outcome:
+        if (
+            task.kind is TaskKind.PERMITS
+            and task.round in rounds
+            and "items" in (task.outcome or ())
+        ):
+            assert task.outcome is not None
             outcomes = {each["item"]: each["outcome"] for each in task.outcome["items"]}
+            # RB-4.5: a permit that another department decided is still the one the route needs.
+            asked_first = next(iter(task.asked.get("passed_by", ())), task.owed_by)
             for asked in task.asked["items"]:
                 yield (
                     PermitItem(
-                        task.owed_by,
+                        asked_first,
                         asked["item"],
                         asked["basis"],
                         tuple(asked["segments"]),
@@ -257,3 +404,51 @@ def _answered(
                     ),
                     outcomes[asked["item"]],
                 )
+
+
+def _papers_to_follow(
+    tasks: Iterable[TaskRecord], round_no: int
+) -> Iterator[tuple[str, tuple[str, ...], date]]:
+    """Each department's papers that are to follow, and the first date by which some are due."""
+    for task in tasks:
+        if task.kind is not TaskKind.PERMITS or task.round != round_no or task.outcome is None:
+            continue
+        awaited = [each for each in task.outcome.get("items", ()) if each.get("papers_by")]
+        if awaited:
+            papers = tuple(f"{each['item']}：{name}" for each in awaited for name in each["papers"])
+            due_on = min(date.fromisoformat(each["papers_by"]) for each in awaited)
+            yield task.owed_by, papers, due_on
+
+
+def _without_consent(
+    policy_id: str, tasks: Sequence[TaskRecord], round_no: int
+) -> Iterator[RouteRemark]:
+    """What of a route needs consent outside the window and did not get it earlier (RB-4.4)."""
+    consented = {
+        task.round
+        for task in tasks
+        if task.kind is TaskKind.CONSENT
+        and task.outcome is not None
+        and task.outcome["code"] == Code.CONSENTED
+    }
+    given = {
+        key
+        for earlier in consented
+        if earlier < round_no
+        for key, _ in _exceptions(policy_id, tasks, earlier)
+    }
+    for key, remark in _exceptions(policy_id, tasks, round_no):
+        if key not in given:
+            yield remark
+
+
+def _exceptions(
+    policy_id: str, tasks: Sequence[TaskRecord], round_no: int
+) -> Iterator[tuple[tuple[str, str], RouteRemark]]:
+    """A route's exceptions, each with what makes it the same one on another route."""
+    route = _route(tasks, round_no)
+    for note in _required(policy_id, tasks, round_no).exceptions:
+        stretch = [
+            route.segments[position - 1].model_dump(mode="json") for position in note.segments
+        ]
+        yield (note.id, canonical(stretch)), RouteRemark(**asdict(note))

@@ -9,6 +9,7 @@ from typing import Any
 
 from domain.connection import TaskKind, outcomes_of
 from domain.policy import Policy
+from domain.task_events import TaskEvent
 from domain.working_time import CIVIL_ZONE
 from storage.records import CaseFacts, TaskRecord
 
@@ -62,4 +63,21 @@ def task_body(task: TaskRecord, policy: Policy) -> Mapping[str, Any]:
         "is_late": task.is_late,
         "closed_by": task.closed_by,
         "push_problem": task.push_problem,
+        "is_suspended": task.is_suspended,
+        "held_by": task.held_by,
+        "history": [_event_body(event) for event in task.history],
+    }
+
+
+def _event_body(event: TaskEvent) -> Mapping[str, Any]:
+    return {
+        "type": event.kind,
+        "at": civil_text(event.at),
+        "by": event.by,
+        "ground": event.ground,
+        "procedure": event.procedure,
+        "basis": event.basis,
+        "missing": list(event.missing),
+        "document_no": event.document_no,
+        "holder": event.holder,
     }

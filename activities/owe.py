@@ -10,28 +10,31 @@ that was down and a process that was reset all heal alike:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.agencies import Agencies, PushRefused, PushUnanswered
+from activities.agencies import Agencies, PushHeld, PushRefused, PushUnanswered
 from activities.contract import task_body
 from activities.deadlines import due_of
-from activities.messages import Answer, OwedTask
+from activities.messages import Answer, OwedTask, task_name
 from domain.connection import Ending
 from domain.errors import CaseEnded, InputRefused, StaleCalendar
-from domain.naming import TaskName
 from domain.outcomes import Outcome, check_outcome
 from domain.policy import Policy
+from domain.working_time import civil_date
 from policy.loader import policy_for
 from storage.calendars import Calendars, CalendarVersion
 from storage.casefile import CaseFile
+from storage.documents import Documents
 from storage.records import NewTask, TaskRecord
+
+NOTED_FROM_ATTEMPT = 3
 
 
 class Owing:
@@ -77,10 +80,13 @@ class Owing:
         """Push the task; if the answer holds the decision, put it on file."""
         try:
             outcome = await self._agencies.push(task.owed_by, task_body(task, policy))
-            if outcome is None:
-                return task
-            return await self._decided_in_answer(task, outcome, owed)
+            if outcome is not None:
+                return await self._decided_in_answer(task, outcome, owed)
+            if task.push_failing_since is not None:
+                await self._casefile.push_taken(task.id)
+            return task
         except PushUnanswered as problem:
+            await self._note_failure(task, problem, owed)
             raise ApplicationError(str(problem), type="PushUnanswered") from None
         except PushRefused as problem:
             # It stands on the task as `push_problem`: a person answers, or has the system mended,
@@ -90,12 +96,26 @@ class Owing:
             )
             return task
 
+    async def _note_failure(
+        self, task: TaskRecord, problem: PushUnanswered, owed: OwedTask
+    ) -> None:
+        """Note on the task that its push fails, so that it is seen without being looked for."""
+        if isinstance(problem, PushHeld) and (not problem.is_paused or task.push_failure):
+            # Nothing was tried, so nothing is known that is not on file.
+            return
+        # First tries fail whenever a system restarts; noting each would double the writes.
+        if activity.info().attempt >= NOTED_FROM_ATTEMPT and task.push_failure != str(problem):
+            await self._casefile.push_unanswered(
+                task.id, str(problem), at=owed.clock.civil(self._now())
+            )
+
     async def _decided_in_answer(
         self, task: TaskRecord, body: Mapping[str, Any], owed: OwedTask
     ) -> TaskRecord:
         try:
             outcome = Outcome.model_validate(body)
-            check_task_outcome(task, outcome)
+            named = await Documents(self._casefile.engine).on_file(task.id, outcome.documents)
+            check_task_outcome(task, outcome, civil_date(owed.clock.civil(self._now())), named)
         except (ValidationError, InputRefused):
             raise PushRefused(f"{task.owed_by} answered an outcome that is not valid") from None
         decided = await self._casefile.decide(
@@ -120,13 +140,14 @@ class Owing:
         limit = rule.limit_working_days
         due = None if limit is None else due_of(owed.opened_at, limit, policy, days.calendar)
         return NewTask(
-            name=TaskName(owed.no, owed.kind, owed.round, owed.department),
+            name=task_name(owed),
             workflow_id=activity.info().workflow_id or owed.no,
             owed_by=owed.department or rule.owner,
             link=rule.link[owed.voltage],
             segment=rule.segment,
             opened_at=owed.opened_at,
-            due_on=None if due is None else due.due_on,
+            # RB-4.5: papers follow by the date that the department set.
+            due_on=owed.due_on if due is None else due.due_on,
             is_provisional=due is not None and due.is_provisional,
             calendar_version=days.calendar.version,
             calendar=days.number,
@@ -135,6 +156,8 @@ class Owing:
             asked={
                 "items": [asdict(item) for item in owed.items],
                 "remarks": [asdict(remark) for remark in owed.remarks],
+                **({"passed_by": list(owed.passed_by)} if owed.passed_by else {}),
+                **({"papers": list(owed.papers)} if owed.papers else {}),
             },
         )
 
@@ -148,12 +171,19 @@ class Owing:
         activity.raise_complete_async()
 
 
-def check_task_outcome(task: TaskRecord, outcome: Outcome) -> None:
+def check_task_outcome(
+    task: TaskRecord, outcome: Outcome, on: date, documents: Collection[str] = ()
+) -> None:
     """Refuse an outcome that this task, as it stands on file, cannot have.
+
+    Args:
+        on: civil date of receipt.
+        documents: digests of those documents it names that were put with the task.
 
     Raises:
         InputRefused: names every field that is wrong.
     """
+    asked_before = {task.owed_by, *task.asked.get("passed_by", ())}
     check_outcome(
         outcome,
         kind=task.kind,
@@ -161,4 +191,7 @@ def check_task_outcome(task: TaskRecord, outcome: Outcome) -> None:
         round_no=task.round,
         asked_items=[item["item"] for item in task.asked["items"]],
         asks_area=task.asks_area,
+        on=on,
+        others=set(policy_for(task.policy).departments) - asked_before,
+        documents=documents,
     )

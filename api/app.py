@@ -4,20 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from activities.agencies import Agencies
 from activities.contract import civil_text
-from api import applications, calendar_years, notices, problems, tasks, webhooks
+from api import (
+    applications,
+    bulk,
+    calendar_years,
+    documents,
+    exchange,
+    notices,
+    opinions,
+    permits,
+    problems,
+    reporting,
+    supervision,
+    tasks,
+    undelivered,
+    webhooks,
+)
 from api import calendar as why
 from api.auth import Keys
 from api.delivery import Delivery
 from api.description import DescribedApi
 from api.engine import Engine
+from api.outbox import Sender
 from api.problems import NOT_FOUND, PROBLEMS, TOO_LARGE, Refused, respond
 from api.recalculating import Recalculation
 from api.schemas import CivilNow, Liveness, ProblemType, Readiness, refusals
@@ -29,6 +47,9 @@ from settings import Settings
 from storage.calendars import Calendars
 from storage.casefile import CaseFile
 from storage.database import open_engine
+from storage.documents import Documents
+from storage.opinions import Opinions
+from storage.outbox import Outbox
 from storage.reading import Reading
 
 open_to_all = APIRouter(tags=["open to all"])
@@ -84,24 +105,34 @@ def build_app(
     Args:
         now: the engine's time.
     """
-    casefile = CaseFile(open_engine(settings.database_url))
+    casefile = CaseFile(open_engine(settings.database_url), settings.agency_bases)
     engine = Engine(settings)
     policy = policy_for(settings.policy)
     delivery = Delivery(casefile, engine)
     reading = Reading(casefile.engine)
     calendars = Calendars(casefile.engine, calendar, now)
     recalculation = Recalculation(casefile, calendars, engine, now)
+    agencies = Agencies(
+        settings.agency_bases,
+        {agency: settings.key_of(agency) for agency in settings.agency_keys},
+        {agency: settings.secrets_of(agency) for agency in settings.signing_secrets},
+        at_once=settings.agency_calls_at_once,
+    )
+    sender = Sender(Outbox(casefile.engine), agencies, now, settings.clock)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         bringing = asyncio.create_task(delivery.run())
         recalculating = asyncio.create_task(recalculation.run())
+        sending = asyncio.create_task(sender.run())
         try:
             yield
         finally:
             bringing.cancel()
             recalculation.stop()
-            await asyncio.gather(bringing, recalculating, return_exceptions=True)
+            sender.stop()
+            await asyncio.gather(bringing, recalculating, sending, return_exceptions=True)
+            await agencies.close()
             await casefile.close()
 
     app = DescribedApi(
@@ -121,13 +152,25 @@ def build_app(
         engine=engine,
         delivery=delivery,
         calendars=calendars,
+        agencies=agencies,
+        documents=Documents(casefile.engine),
+        opinions=Opinions(casefile.engine),
         now=now,
     )
     problems.install(app)
     for router in (
         applications.router,
         tasks.router,
+        reporting.router,
+        bulk.router,
+        documents.router,
+        opinions.router,
+        opinions.links,
+        permits.router,
         notices.router,
+        supervision.router,
+        undelivered.router,
+        exchange.router,
         calendar_years.router,
         why.router,
         open_to_all,
@@ -135,7 +178,11 @@ def build_app(
         app.include_router(router, prefix="/api/v1", dependencies=[Depends(_known_parameters)])
     app.include_router(operators)
     app.webhooks.include_router(webhooks.router)
-    app.add_middleware(BodyLimit, limit=settings.body_limit_bytes)
+    app.add_middleware(
+        BodyLimit,
+        limit=settings.body_limit_bytes,
+        larger={documents.PATH: settings.document_limit_bytes},
+    )
     return app
 
 
@@ -161,20 +208,27 @@ async def _known_parameters(request: Request) -> None:
 
 
 class BodyLimit:
-    """Refuses a body over the limit, by its stated length or as it arrives."""
+    """Refuses a body over the limit, by its stated length or as it arrives.
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
-        self._app, self._limit = app, limit
+    Args:
+        larger: limits of addresses that have their own.
+    """
+
+    def __init__(
+        self, app: ASGIApp, limit: int, larger: Mapping[re.Pattern[str], int] | None = None
+    ) -> None:
+        self._app, self._limit, self._larger = app, limit, larger or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        limit = self._limit_of(scope["path"])
         headers = dict(scope["headers"])
         stated = headers.get(b"content-length", b"0")
-        if stated.isdigit() and int(stated) > self._limit:
-            await self._refuse(scope, receive, send)
+        if stated.isdigit() and int(stated) > limit:
+            await self._refuse(limit, scope, receive, send)
             return
         taken, has_answered = 0, False
 
@@ -182,7 +236,7 @@ class BodyLimit:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
-            if taken > self._limit:
+            if taken > limit:
                 raise _TooLarge
             return message
 
@@ -190,21 +244,25 @@ class BodyLimit:
             nonlocal has_answered
             # The framework takes what `counted` raises for a body that cannot be read; that answer
             # gives way to the one below.
-            if taken <= self._limit or has_answered:
+            if taken <= limit or has_answered:
                 has_answered = True
                 await send(message)
 
         with contextlib.suppress(_TooLarge):
             await self._app(scope, counted, noted)
-        if taken > self._limit and not has_answered:
-            await self._refuse(scope, receive, send)
+        if taken > limit and not has_answered:
+            await self._refuse(limit, scope, receive, send)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _limit_of(self, path: str) -> int:
+        own = (limit for pattern, limit in self._larger.items() if pattern.fullmatch(path))
+        return next(own, self._limit)
+
+    async def _refuse(self, limit: int, scope: Scope, receive: Receive, send: Send) -> None:
         answer = respond(
             TOO_LARGE,
-            en=f"the body may have {self._limit} bytes at most",
-            zh=f"请求正文不得超过 {self._limit} 字节",
-            limit_bytes=self._limit,
+            en=f"the body may have {limit} bytes at most",
+            zh=f"请求正文不得超过 {limit} 字节",
+            limit_bytes=limit,
         )
         await answer(scope, receive, send)
 

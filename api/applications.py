@@ -32,6 +32,7 @@ from domain.connection import Voltage
 from domain.errors import CaseEnded, EngineAway, InputRefused, UnknownCase
 from domain.investment import ConnectionFacts, asks_area
 from domain.naming import is_case_no
+from domain.task_events import HOLDING
 from domain.working_time import civil_date
 from policy.loader import policy_for
 from storage.casefile import NewCase
@@ -102,7 +103,9 @@ async def submit(
     )
     state = "open"
     if submitted.is_new:
-        is_started = await services.delivery.start(case_ref(submitted.no, voltage, policy, clock))
+        is_started = await services.delivery.start(
+            case_ref(submitted.no, voltage, application.supply, policy, clock)
+        )
     else:
         case = await services.reading.case(submitted.no)
         at, state = case.submitted_at, case.state
@@ -191,8 +194,19 @@ async def get_tasks(no: str, caller: SignedIn, services: Serving) -> list[Mappin
     if caller.role in OVERSEERS:
         return bodies
     # RB-13.1: that a task is owed is part of the story; what others decided is theirs.
-    withheld: dict[str, Any] = {"items": [], "outcome": None, "remarks": [], "push_problem": None}
-    return [body if body["owed_by"] == caller.agency else {**body, **withheld} for body in bodies]
+    return [body if body["owed_by"] == caller.agency else _withheld(body) for body in bodies]
+
+
+def _withheld(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    own_affairs: dict[str, Any] = {
+        "items": [],
+        "outcome": None,
+        "remarks": [],
+        "push_problem": None,
+        "held_by": None,
+        "history": [event for event in body["history"] if event["type"] not in HOLDING],
+    }
+    return {**body, **own_affairs}
 
 
 @router.get(
@@ -274,7 +288,9 @@ async def _came_before(
 
 
 def _ref(case: CaseRecord) -> CaseRef:
-    return case_ref(case.no, Voltage(case.voltage), policy_for(case.policy), case.clock)
+    return case_ref(
+        case.no, Voltage(case.voltage), case.supply, policy_for(case.policy), case.clock
+    )
 
 
 async def _seen(no: str, caller: Caller, services: Services) -> CaseRecord:

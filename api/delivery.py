@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import structlog
 
-from activities.messages import CaseRef
+from activities.messages import EDITION, CaseRef
 from api.engine import Engine
 from domain.civil_clock import CivilClock
 from domain.connection import STORY, Voltage
@@ -34,7 +34,7 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 
-def case_ref(no: str, voltage: Voltage, policy: Policy, clock: CivilClock) -> CaseRef:
+def case_ref(no: str, voltage: Voltage, supply: str, policy: Policy, clock: CivilClock) -> CaseRef:
     """Return what a case's process is started with."""
     return CaseRef(
         no=no,
@@ -55,6 +55,15 @@ def case_ref(no: str, voltage: Voltage, policy: Policy, clock: CivilClock) -> Ca
             for kind in STORY[voltage]
             if (limit := policy.tasks[kind].limit_working_days) is not None
         },
+        edition=EDITION,
+        clocks_alarm_after_s=min(
+            (
+                earliest(rule.limit, policy.working_time.hours, yellow_at=policy.lights.yellow_at)
+                for rule in policy.clocks_of("case", voltage, supply)
+                if rule.limit is not None
+            ),
+            default=None,
+        ),
     )
 
 
@@ -93,6 +102,15 @@ class Delivery:
             self._may_have_lost = True
             return False
         self._delivered.append(task.id)
+        return True
+
+    async def tell(self, task: TaskRecord) -> bool:
+        """Have a task's process look at its deadlines; false if the engine is away."""
+        try:
+            await self._engine.deadlines_moved(task.case_no)
+        except EngineAway:
+            return False
+        await self._casefile.changes_told({task.id: task.changes})
         return True
 
     async def run(self) -> None:
@@ -141,6 +159,9 @@ class Delivery:
             await asyncio.gather(*(self._start_again(case) for case in some_cases))
         for some_tasks in _batches(tasks):
             await asyncio.gather(*(self.deliver(task) for task in some_tasks))
+        # Looking twice changes nothing, so what another tells at this moment may be told again.
+        for some_tasks in _batches(await self._reading.unheard()):
+            await asyncio.gather(*(self.tell(task) for task in some_tasks))
         if not await self._engine.is_reachable():
             self._may_have_lost = True
         elif self._may_have_lost:
@@ -172,7 +193,9 @@ class Delivery:
 
     @staticmethod
     def _ref(case: CaseRecord) -> CaseRef:
-        return case_ref(case.no, Voltage(case.voltage), policy_for(case.policy), case.clock)
+        return case_ref(
+            case.no, Voltage(case.voltage), case.supply, policy_for(case.policy), case.clock
+        )
 
 
 def _batches(found: Sequence[T]) -> Iterable[Sequence[T]]:

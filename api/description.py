@@ -7,17 +7,31 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from api.bulk import BULK_EXAMPLES
 from api.calendar_schemas import CALENDAR_EXAMPLES
 from api.calendar_years import CALENDAR_YEAR_EXAMPLES
+from api.documents import DOCUMENT_EXAMPLES
 from api.notices import NOTICE_EXAMPLES
+from api.opinions import OPINION_EXAMPLES
+from api.permit_schemas import PERMIT_EXAMPLES
 from api.problems import MEDIA_TYPE
 from api.schemas import ANSWER_EXAMPLES
+from api.supervision_schemas import SUPERVISION_EXAMPLES
+from api.undelivered import UNDELIVERED_EXAMPLES
+from api.webhooks import EVENT_EXAMPLES
 
 EXAMPLES = {
     **ANSWER_EXAMPLES,
     **CALENDAR_EXAMPLES,
     **CALENDAR_YEAR_EXAMPLES,
     **NOTICE_EXAMPLES,
+    **BULK_EXAMPLES,
+    **DOCUMENT_EXAMPLES,
+    **OPINION_EXAMPLES,
+    **SUPERVISION_EXAMPLES,
+    **PERMIT_EXAMPLES,
+    **UNDELIVERED_EXAMPLES,
+    **EVENT_EXAMPLES,
 }
 _FASTAPIS_OWN = ("HTTPValidationError", "ValidationError")
 
@@ -65,7 +79,8 @@ def _show_examples(bodies: Iterable[dict[str, Any]]) -> None:
     The framework would leave out of an example whatever is null.
     """
     for body in bodies:
-        shown = body.get("content", {}).get("application/json", {})
+        content = body.get("content", {})
+        shown = content.get("application/json") or content.get("application/cloudevents+json", {})
         schema = shown.get("schema", {})
         is_list = schema.get("type") == "array"
         name = str((schema.get("items", {}) if is_list else schema).get("$ref", "")).split("/")[-1]

@@ -87,17 +87,25 @@ class Engine:
         await self._called(call, self._timeout.total_seconds())
 
     async def calendar_changed(self, no: str) -> None:
-        """Tell a case's process that deadlines on file have moved, if it runs.
+        """Tell a case's process that another calendar holds, if it runs.
 
         Raises:
             EngineAway: no answer; the case is told later.
         """
+        await self._signalled(no, Application.calendar_changed)
 
+    async def deadlines_moved(self, no: str) -> None:
+        """Tell a case's process that a clock was stopped or goes on, if it runs.
+
+        Raises:
+            EngineAway: no answer; the case is told later.
+        """
+        await self._signalled(no, Application.deadlines_moved)
+
+    async def _signalled(self, no: str, signal: Callable[[Application], None]) -> None:
         async def call(client: Client) -> None:
             try:
-                await client.get_workflow_handle(no).signal(
-                    Application.calendar_changed, rpc_timeout=self._timeout
-                )
+                await client.get_workflow_handle(no).signal(signal, rpc_timeout=self._timeout)
             except RPCError as problem:
                 if problem.status is not RPCStatusCode.NOT_FOUND or _is_of_namespace(problem):
                     raise

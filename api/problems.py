@@ -63,6 +63,9 @@ TABLE: Mapping[type[Exception], Problem] = {
     errors.OutcomeConflict: Problem(
         "other-outcome", 409, "The task already has another outcome", "此任务已有不同的办理结果"
     ),
+    errors.IllegalTaskEvent: Problem(
+        "illegal-report", 409, "Not possible as the task stands", "任务当前状态不允许此上报"
+    ),
     errors.IdempotencyConflict: Problem(
         "key-reused",
         409,
@@ -75,7 +78,17 @@ TABLE: Mapping[type[Exception], Problem] = {
     errors.CaseEnded: Problem("case-ended", 409, "The case has ended", "办件已办结"),
     errors.UnknownNotice: Problem("unknown-notice", 404, "There is no such notice", "没有此通知"),
     errors.ReplyConflict: Problem(
-        "other-reply", 409, "The notice already has another reply", "此通知已有不同的回复"
+        "other-reply", 409, "There already is another reply", "此前已有不同的回复"
+    ),
+    errors.UnknownDocument: Problem(
+        "unknown-document", 404, "There is no such document", "没有此文件"
+    ),
+    errors.UnknownOpinion: Problem("unknown-link", 404, "There is no such link", "链接无效"),
+    errors.OpinionClosed: Problem(
+        "opinion-closed", 410, "No opinion is taken any more", "征求意见已截止"
+    ),
+    errors.LimitReached: Problem(
+        "limit-reached", 409, "There are as many as there may be", "数量已达上限"
     ),
     errors.CalendarMoved: Problem(
         "calendar-moved",
@@ -130,6 +143,13 @@ def respond(
     **extras: object,
 ) -> Response:
     """Spell a problem."""
+    return _answered(spelled_out(problem, en=en, zh=zh, fields=fields, **extras), headers)
+
+
+def spelled_out(
+    problem: Problem, *, en: str, zh: str, fields: Sequence[FieldProblem] = (), **extras: object
+) -> dict[str, Any]:
+    """Return the body of a problem."""
     body: dict[str, Any] = {
         "type": f"/problems/{problem.slug}",
         "title": problem.en,
@@ -141,11 +161,17 @@ def respond(
     }
     if fields:
         body["errors"] = [{"field": f.field, "message": f.en, "message_zh": f.zh} for f in fields]
+    return body
+
+
+def _answered(body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
+    status = body["status"]
+    again = {"Retry-After": str(RETRY_AFTER_S)} if status == CASE_FILE_AWAY.status else {}
     return Response(
         orjson.dumps(body),
-        status_code=problem.status,
+        status_code=status,
         media_type=MEDIA_TYPE,
-        headers=dict(headers or {}),
+        headers={**again, **(headers or {})},
     )
 
 
@@ -156,39 +182,58 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _of_validation)
     app.add_exception_handler(HTTPException, _of_http)
     for away in (sa.OperationalError, sa.InterfaceError, sa.TimeoutError):
-        app.add_exception_handler(away, _of_case_file)
-    app.add_exception_handler(Exception, _of_bug)
+        app.add_exception_handler(away, _of_failure)
+    app.add_exception_handler(Exception, _of_failure)
 
 
 async def _of_domain(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.OneWindowError)
+    return _answered(_refusal(error))
+
+
+def body_of(error: Exception, request: Request) -> dict[str, Any]:
+    """Return the problem with which a call is answered that fails so; log what is no refusal."""
+    match error:
+        case errors.OneWindowError():
+            return _refusal(error)
+        case sa.OperationalError() | sa.InterfaceError() | sa.TimeoutError():
+            log.error("case_file_away", error=type(error).__name__)
+            return spelled_out(CASE_FILE_AWAY, en=CASE_FILE_AWAY.en, zh=CASE_FILE_AWAY.zh)
+        case _:
+            _log_bug(error, request)
+            return spelled_out(INTERNAL, en=INTERNAL.en, zh=INTERNAL.zh)
+
+
+def _refusal(error: errors.OneWindowError) -> dict[str, Any]:
     problem = TABLE.get(type(error), INTERNAL)
     match error:
         case errors.InputRefused():
             return _invalid(error.problems)
         case errors.EngineAway():
-            return respond(
-                problem,
-                en=problem.en,
-                zh=problem.zh,
-                headers={"Retry-After": str(RETRY_AFTER_S)},
-            )
+            return spelled_out(problem, en=problem.en, zh=problem.zh)
         case errors.TaskClosed():
-            return respond(
+            return spelled_out(
                 problem,
                 en=str(error),
                 zh=f"任务 {error.task_id} 已于 {error.closed_at} 关闭（{error.closed_by}）",
                 closed_by=error.closed_by,
                 closed_at=error.closed_at,
             )
+        case errors.IllegalTaskEvent():
+            return spelled_out(problem, en=str(error), zh=error.zh)
         case errors.OutcomeConflict():
-            return respond(
+            return spelled_out(
                 problem,
                 en=str(error),
                 zh=f"任务 {error.task_id} 已于 {error.decided_at} 收到不同的结果，原结果不变",
                 decided_at=error.decided_at,
             )
+        case errors.OpinionClosed():
+            return spelled_out(problem, en=error.en, zh=error.zh, closed_by=error.closed_by)
+        case errors.LimitReached():
+            return spelled_out(problem, en=error.en, zh=error.zh, limit=error.limit)
         case _:
-            return respond(problem, en=str(error), zh=problem.zh)
+            return spelled_out(problem, en=str(error), zh=problem.zh)
 
 
 async def _of_api(_request: Request, error: Exception) -> Response:
@@ -202,7 +247,7 @@ async def _of_validation(_request: Request, error: Exception) -> Response:
     found = error.errors()
     if any(each["type"] == "json_invalid" for each in found):
         return respond(MALFORMED, en=MALFORMED.en, zh=MALFORMED.zh)
-    return _invalid(field_problems(found))
+    return _answered(_invalid(field_problems(found)))
 
 
 async def _of_http(request: Request, error: Exception) -> Response:
@@ -217,32 +262,27 @@ async def _of_http(request: Request, error: Exception) -> Response:
 
 def _methods(request: Request) -> list[str]:
     app: FastAPI = request.app
-    for address, calls in app.openapi()["paths"].items():
-        if compile_path(address)[0].match(request.url.path):
-            return sorted(method.upper() for method in calls)
-    return []
+    served = app.openapi()["paths"]
+    matching = [each for each in served if compile_path(each)[0].match(request.url.path)]
+    if not matching:
+        return []
+    # An address in so many words comes before one with a placeholder that it would fit, too.
+    return sorted(method.upper() for method in served[min(matching, key=lambda a: a.count("{"))])
 
 
-async def _of_case_file(_request: Request, error: Exception) -> Response:
-    log.error("case_file_away", error=type(error).__name__)
-    return respond(
-        CASE_FILE_AWAY,
-        en=CASE_FILE_AWAY.en,
-        zh=CASE_FILE_AWAY.zh,
-        headers={"Retry-After": str(RETRY_AFTER_S)},
-    )
+async def _of_failure(request: Request, error: Exception) -> Response:
+    return _answered(body_of(error, request))
 
 
-async def _of_bug(request: Request, error: Exception) -> Response:
+def _log_bug(error: Exception, request: Request) -> None:
     # The error's message may quote what was sent, so only its type and place are told (RB-13.3).
     where = [f"{Path(f.filename).name}:{f.lineno}" for f in extract_tb(error.__traceback__)[-5:]]
     path = request.scope["route"].path if "route" in request.scope else "?"
     log.error("bug", error=type(error).__name__, where=where, method=request.method, path=path)
-    return respond(INTERNAL, en=INTERNAL.en, zh=INTERNAL.zh)
 
 
-def _invalid(problems: Sequence[FieldProblem]) -> Response:
-    return respond(
+def _invalid(problems: Sequence[FieldProblem]) -> dict[str, Any]:
+    return spelled_out(
         INVALID,
         en="; ".join(f"{p.field}: {p.en}" for p in problems),
         zh="；".join(f"{p.field}：{p.zh}" for p in problems),

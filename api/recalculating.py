@@ -14,7 +14,7 @@ from datetime import date, datetime
 
 import structlog
 
-from activities.deadlines import due_of
+from activities.deadlines import due_of_task
 from api.engine import Engine
 from api.views import clock_bodies
 from domain.errors import EngineAway
@@ -24,7 +24,7 @@ from policy.loader import UnknownPolicy, policy_for
 from storage.calendars import Calendars, CalendarVersion
 from storage.casefile import CaseFile
 from storage.reading import CaseRecord, Reading
-from storage.records import Move, Moves, TaskRecord
+from storage.records import ClockDate, ClockMove, Move, Moves, TaskRecord
 
 LOOKS_EVERY_S = 2.0
 AT_A_TIME = 100
@@ -130,12 +130,16 @@ def moved(
     for task in tasks:
         if task.state != "open" or task.limit_working_days is None:
             continue
-        due = due_of(task.opened_at, task.limit_working_days, policy, after)
-        if (due.due_on, due.is_provisional) != (task.due_on, task.is_provisional):
+        due = due_of_task(task, policy, after)
+        # RB-4.6: what stands still has no date to move; its end computes one.
+        if due is not None and (due.due_on, due.is_provisional) != (
+            task.due_on,
+            task.is_provisional,
+        ):
             found.append(Move(task, due.due_on, due.is_provisional))
     old, new = (_dates(case, tasks, policy, days, civil_now) for days in (before, after))
     clocks = {
-        clock: (old[clock], new[clock])
+        clock: ClockMove(old[clock], new[clock])
         for clock in new
         if clock in old and old[clock] != new[clock]
     }
@@ -148,13 +152,13 @@ def _dates(
     policy: Policy,
     days: Calendar,
     civil_now: datetime,
-) -> dict[str, date]:
+) -> dict[str, ClockDate]:
     shown = clock_bodies(case, tasks, policy, civil_now, days, is_explained=False)
     return {
-        f"{clock['id']}.{clock['round']}" if clock["round"] else clock["id"]: date.fromisoformat(
-            clock["due_on"]
+        f"{clock['id']}.{clock['round']}" if clock["round"] else clock["id"]: ClockDate(
+            date.fromisoformat(clock["due_on"]), clock["is_provisional"]
         )
         for clock in shown
         # A department's date is that of its task.
-        if clock["state"] == "running" and clock["due_on"] and clock["department"] is None
+        if clock["state"] != "stopped" and clock["due_on"] and clock["department"] is None
     }

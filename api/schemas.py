@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.problems import MEDIA_TYPE
 from domain.connection import Action
+from domain.task_events import TaskEventKind
 from domain.working_time import DayKind, Verdict
 
 Reason = Annotated[
@@ -103,6 +104,20 @@ class FactsBody(Shown):
     route: dict[str, Any] | None
 
 
+class TaskEventBody(Shown):
+    """Something an agency reported of a task before it was decided (RB-4.6)."""
+
+    type: TaskEventKind
+    at: str
+    by: str
+    ground: str | None
+    procedure: str | None
+    basis: Literal["statutory", "policy"] | None
+    missing: list[str]
+    document_no: str | None
+    holder: str | None
+
+
 class TaskBody(Shown):
     """A task, as its agency gets it: pushed, listed, and after its outcome."""
 
@@ -130,6 +145,9 @@ class TaskBody(Shown):
     is_late: bool
     closed_by: str | None
     push_problem: str | None
+    is_suspended: bool
+    held_by: str | None
+    history: list[TaskEventBody]
 
 
 class TaskPage(Shown):
@@ -261,7 +279,7 @@ class ClockBody(Shown):
     due_on: str | None
     is_provisional: bool
     light: Literal["green", "yellow", "red"] | None
-    state: Literal["running", "stopped"]
+    state: Literal["running", "suspended", "stopped"]
     started_on: str
     stopped_on: str | None
     clause: str
@@ -385,7 +403,7 @@ _TASK: dict[str, Any] = {
     "limit_working_days": 5,
     "clause": "516 三(三)",
     "calendar_version": "cn-2026.1",
-    "outcomes": ["answered"],
+    "outcomes": ["answered", "not_competent"],
     "items": [
         {"item": "河道管理范围内建设项目工程建设方案审批", "basis": "防洪法27", "segments": [1]}
     ],
@@ -405,6 +423,22 @@ _TASK: dict[str, Any] = {
     "is_late": False,
     "closed_by": None,
     "push_problem": None,
+    "is_suspended": False,
+    "held_by": "desk-2",
+    "history": [
+        {
+            "type": kind,
+            "at": "2026-09-16T15:20:00+08:00",
+            "by": "water",
+            "ground": None,
+            "procedure": None,
+            "basis": None,
+            "missing": [],
+            "document_no": None,
+            "holder": holder,
+        }
+        for kind, holder in (("accepted", None), ("claimed", "desk-2"))
+    ],
 }
 _CASE: dict[str, Any] = {
     "no": "ZJ20260000011",

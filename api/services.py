@@ -9,12 +9,15 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from activities.agencies import Agencies
 from api.delivery import Delivery
 from api.engine import Engine
 from domain.policy import Policy
 from settings import Settings
 from storage.calendars import Calendars
 from storage.casefile import CaseFile
+from storage.documents import Documents
+from storage.opinions import Opinions
 from storage.reading import Reading
 
 
@@ -24,6 +27,7 @@ class Services:
 
     Attributes:
         policy: the version that new cases are pinned to.
+        agencies: their systems, as this process calls them.
         now: the engine's time.
     """
 
@@ -34,6 +38,9 @@ class Services:
     engine: Engine
     delivery: Delivery
     calendars: Calendars
+    agencies: Agencies
+    documents: Documents
+    opinions: Opinions
     now: Callable[[], datetime]
 
 

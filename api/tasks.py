@@ -15,10 +15,15 @@ from api.auth import Caller, SignedIn
 from api.problems import NOT_ALLOWED, Refused
 from api.responses import spelled
 from api.schemas import OUTCOME_EXAMPLES, TaskBody, TaskPage, refusals
-from api.services import Serving
+from api.services import Services, Serving
+from api.supervision import Day
+from domain.connection import TaskKind
 from domain.errors import NotYourTask, UnknownTask
 from domain.outcomes import Outcome
+from domain.task_events import NOBODY
+from domain.working_time import civil_date
 from policy.loader import policy_for
+from storage.reading import Order, TaskFilter
 from storage.records import TaskRecord
 
 router = APIRouter(prefix="/tasks", tags=["tasks"])
@@ -30,6 +35,19 @@ async def list_tasks(
     services: Serving,
     owed_by: Sought = None,
     state: Annotated[Literal["open", "done", "closed"] | None, Query()] = None,
+    kind: Annotated[TaskKind | None, Query()] = None,
+    held_by: Annotated[
+        str | None,
+        Query(
+            max_length=40,
+            pattern=r"^[A-Za-z0-9_-]+$",
+            description=f"Who within the agency holds them; `{NOBODY}` for those to be claimed",
+        ),
+    ] = None,
+    due_before: Annotated[Day | None, Query(examples=["2026-09-16"])] = None,
+    order: Annotated[
+        Order, Query(description="As they were opened, or by deadline, those without one last")
+    ] = "opened",
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Mapping[str, Any]:
@@ -40,7 +58,8 @@ async def list_tasks(
                 NOT_ALLOWED, "an agency sees its own tasks only", "各单位只能查看本单位的任务"
             )
         owed_by = caller.agency
-    page = await services.reading.tasks(owed_by=owed_by, state=state, limit=limit, cursor=cursor)
+    wanted = TaskFilter(owed_by, state, kind, held_by, due_before)
+    page = await services.reading.tasks(wanted, order=order, limit=limit, cursor=cursor)
     return {
         "items": [task_body(task, policy_for(task.policy)) for task in page.items],
         "next_cursor": page.next_cursor,
@@ -52,9 +71,9 @@ async def list_tasks(
 )
 async def get_task(task_id: str, caller: SignedIn, services: Serving) -> Mapping[str, Any]:
     """Return a task."""
-    task = await services.reading.task(_as_id(task_id))
+    task = await services.reading.task(task_id_of(task_id))
     if caller.role not in OVERSEERS:
-        _check_own(task, caller)
+        check_own(task, caller)
     return task_body(task, policy_for(task.policy))
 
 
@@ -74,31 +93,54 @@ async def put_outcome(
     services: Serving,
 ) -> Response:
     """Put an outcome on file, once: the same again is 200, another is 409 (RB-4.5)."""
+    body, status = await answered(task_id, outcome, caller, services)
+    return spelled(body, status)
+
+
+async def answered(
+    task_id: str, outcome: Outcome, caller: Caller, services: Services
+) -> tuple[Mapping[str, Any], int]:
+    """Put an outcome on file and bring it to its process; return the task and the status.
+
+    Raises:
+        OneWindowError: the outcome is refused.
+    """
+    task_id = task_id_of(task_id)
+    documents = await services.documents.on_file(task_id, outcome.documents)
 
     def check(task: TaskRecord) -> datetime:
-        _check_own(task, caller)
-        check_task_outcome(task, outcome)
-        return task.clock.civil(services.now())
+        check_own(task, caller)
+        at = task.clock.civil(services.now())
+        check_task_outcome(task, outcome, civil_date(at), documents)
+        return at
 
     decided = await services.casefile.judge(
-        _as_id(task_id),
+        task_id,
         outcome.model_dump(mode="json", exclude_none=True),
         by=caller.agency,
         check=check,
     )
     is_delivered = decided.task.delivered or await services.delivery.deliver(decided.task)
-    return spelled(
-        task_body(decided.task, policy_for(decided.task.policy)), 200 if is_delivered else 202
-    )
+    body = task_body(decided.task, policy_for(decided.task.policy))
+    return body, 200 if is_delivered else 202
 
 
-def _as_id(task_id: str) -> str:
+def task_id_of(task_id: str) -> str:
+    """Return an id that a database can look for.
+
+    Raises:
+        UnknownTask: no task can have it.
+    """
     if "\x00" in task_id:
         raise UnknownTask(repr(task_id))
     return task_id
 
 
-def _check_own(task: TaskRecord, caller: Caller) -> None:
-    # An agency completes only its own tasks, whatever else it may see.
+def check_own(task: TaskRecord, caller: Caller) -> None:
+    """Let an agency answer its own tasks only, whatever else it may see.
+
+    Raises:
+        NotYourTask: somebody else owes it.
+    """
     if task.owed_by != caller.agency:
         raise NotYourTask(task.id, task.owed_by, caller.agency)

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
+from activities.clocks import CaseClock, clocks_of
 from activities.contract import civil_text
-from domain.clocks import ClockRule, Exclusion, Span, reading
-from domain.connection import TaskKind, Voltage
+from domain.clocks import Exclusion
 from domain.explaining import explain
 from domain.policy import Policy
-from domain.working_time import Calendar, civil_date
+from domain.working_time import Calendar
 from storage.reading import CaseRecord, EventRecord
 from storage.records import TaskRecord
 
@@ -86,112 +86,61 @@ def clock_bodies(
         days: the calendar that the case's dates rest on.
         is_explained: whether each says why its date is what it is (RB-1.8).
     """
-    voltage, supply = Voltage(case.voltage), case.content["supply"]
-    shown = _Shown(policy, civil_now, days, is_explained=is_explained)
-    if case.accepted_at is not None:
-        spans = [_span(task) for task in tasks]
-        started_on, stopped_on = civil_date(case.accepted_at), _date_of(case.ended_at)
-        for rule in policy.clocks_of("case", voltage, supply):
-            shown.add(rule, started_on, stopped_on, spans)
-    permits = [task for task in tasks if task.kind is TaskKind.PERMITS]
-    for round_no in sorted({task.round for task in permits}):
-        bundle = [task for task in permits if task.round == round_no]
-        done = [task.done_at for task in bundle if task.done_at is not None]
-        started_on = civil_date(min(task.opened_at for task in bundle))
-        stopped_on = civil_date(max(done)) if len(done) == len(bundle) else None
-        for rule in policy.clocks_of("bundle", voltage, supply):
-            spans = [_span(task) for task in bundle]
-            shown.add(rule, started_on, stopped_on, spans, round_no)
-            # RB-2.5: what binds the bundle binds each department in it.
-            for task in bundle:
-                opened_on, done_on = civil_date(task.opened_at), _date_of(task.done_at)
-                shown.add(rule, opened_on, done_on, [_span(task)], round_no, task.department)
-    return shown.clocks
+    return [
+        _clock_body(clock, policy, civil_now, days, is_explained=is_explained)
+        for clock in clocks_of(case, tasks, policy)
+    ]
 
 
-def _span(task: TaskRecord) -> Span:
-    return Span(task.segment, civil_date(task.opened_at), _date_of(task.done_at))
+def _clock_body(
+    clock: CaseClock, policy: Policy, civil_now: datetime, days: Calendar, *, is_explained: bool
+) -> Mapping[str, Any]:
+    rule, read = clock.rule, clock.read(policy, civil_now, days)
+    return {
+        "id": rule.id,
+        "zh": rule.zh,
+        "en": rule.en,
+        "round": clock.round,
+        "department": clock.department,
+        "limit": rule.limit,
+        "gross": read.gross,
+        "net": read.net,
+        "left": read.left,
+        "due_on": read.due_on and read.due_on.isoformat(),
+        "is_provisional": read.is_provisional,
+        "light": read.light,
+        "state": clock.state,
+        "started_on": clock.started_on.isoformat(),
+        "stopped_on": clock.stopped_on and clock.stopped_on.isoformat(),
+        "clause": rule.clause,
+        "nature": rule.nature,
+        "calendar_version": days.version,
+        "entries": list(_entries(clock.started_on, clock.stopped_on, read.exclusions)),
+        "why": _why(clock, read.exclusions, days) if is_explained else None,
+    }
 
 
-def _date_of(instant: datetime | None) -> date | None:
-    return None if instant is None else civil_date(instant)
-
-
-class _Shown:
-    """Clocks of one case, as they are shown at one moment with one calendar."""
-
-    def __init__(
-        self, policy: Policy, civil_now: datetime, days: Calendar, *, is_explained: bool
-    ) -> None:
-        self.clocks: list[Mapping[str, Any]] = []
-        self._policy, self._now, self._days = policy, civil_now, days
-        self._is_explained = is_explained
-
-    def add(
-        self,
-        rule: ClockRule,
-        started_on: date,
-        stopped_on: date | None,
-        spans: Sequence[Span],
-        round_no: int | None = None,
-        department: str | None = None,
-    ) -> None:
-        read = reading(
-            rule,
-            started_on,
-            stopped_on or civil_date(self._now),
-            spans,
-            self._days,
-            yellow_at=self._policy.lights.yellow_at,
-            # RB-1.4: on the last day itself the alarm goes off when business closes.
-            has_closed=stopped_on is None and self._now.time() > self._policy.working_time.closes,
-        )
-        self.clocks.append(
+def _why(
+    clock: CaseClock, left_out: Sequence[Exclusion], days: Calendar
+) -> Mapping[str, Any] | None:
+    if clock.rule.limit is None:
+        return None
+    intervals = [each.interval for each in left_out]
+    why = explain(days, clock.started_on, clock.rule.limit, intervals, rule=clock.rule)
+    return {
+        "days": [
             {
-                "id": rule.id,
-                "zh": rule.zh,
-                "en": rule.en,
-                "round": round_no,
-                "department": department,
-                "limit": rule.limit,
-                "gross": read.gross,
-                "net": read.net,
-                "left": read.left,
-                "due_on": read.due_on and read.due_on.isoformat(),
-                "is_provisional": read.is_provisional,
-                "light": read.light,
-                "state": "running" if stopped_on is None else "stopped",
-                "started_on": started_on.isoformat(),
-                "stopped_on": stopped_on and stopped_on.isoformat(),
-                "clause": rule.clause,
-                "nature": rule.nature,
-                "calendar_version": self._days.version,
-                "entries": list(_entries(started_on, stopped_on, read.exclusions)),
-                "why": self._why(rule, started_on, read.exclusions),
+                "date": day.day.isoformat(),
+                "kind": day.kind,
+                "verdict": day.verdict,
+                "count": day.count,
+                "is_published": day.is_published,
             }
-        )
-
-    def _why(
-        self, rule: ClockRule, started_on: date, left_out: Sequence[Exclusion]
-    ) -> Mapping[str, Any] | None:
-        if rule.limit is None or not self._is_explained:
-            return None
-        intervals = [each.interval for each in left_out]
-        why = explain(self._days, started_on, rule.limit, intervals, rule=rule)
-        return {
-            "days": [
-                {
-                    "date": day.day.isoformat(),
-                    "kind": day.kind,
-                    "verdict": day.verdict,
-                    "count": day.count,
-                    "is_published": day.is_published,
-                }
-                for day in why.days
-            ],
-            "notices": {str(year): notice for year, notice in why.notices.items()},
-            "words": {"zh": list(why.zh), "en": list(why.en)},
-        }
+            for day in why.days
+        ],
+        "notices": {str(year): notice for year, notice in why.notices.items()},
+        "words": {"zh": list(why.zh), "en": list(why.en)},
+    }
 
 
 def _entries(

@@ -17,12 +17,12 @@ from typing import Any
 import orjson
 from rich.console import Console
 
-from bench.measures import lap, latency_and_memory, statements
+from bench.measures import bundles, lap, latency_and_memory, statements
 from bench.programs import BenchFailed
 from bench.report import Report
 from bench.subjects import Floor, Full
 
-PARTS = ("throughput", "statements", "latency")
+PARTS = ("throughput", "bundles", "statements", "latency")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,6 +51,9 @@ async def measure(given: argparse.Namespace, console: Console, folder: Path) -> 
                 console.print(f"{kind.name}: lap {number} of {given.laps} …")
                 where = folder / f"{kind.name}-{number}"
                 report.laps.append(await lap(kind, where, given.cases, given.at_once))
+    if "bundles" in wanted:
+        console.print(f"{given.cases} bundles of five departments …")
+        report.bundles = await bundles(folder / "bundles", given.cases)
     if "statements" in wanted:
         console.print("counting SQL …")
         report.statements = await statements(folder / "statements", given.cases, given.at_once)

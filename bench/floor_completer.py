@@ -1,6 +1,7 @@
 """The floor's stand-in for the API: starts processes and completes activities by their id.
 
-Lines in: `start <workflow id>` from the bench, `owed <workflow id> <activity id>` from the worker.
+Lines in: `start <workflow id>` or `approve <workflow id>` from the bench, and
+`owed <workflow id> <activity id>` from the worker.
 Lines out, to the bench: `ended <workflow id>` once the last task of a case was completed.
 """
 
@@ -16,7 +17,7 @@ from typing import Any
 import uvloop
 from temporalio.client import Client
 
-from bench.floor_story import LAST_TASK, FloorCase
+from bench.floor_story import LAST_TASK, FloorApproval, FloorCase
 from bench.floor_worker import TASK_QUEUE
 
 
@@ -32,9 +33,9 @@ class Completer:
         """Act on the lines of one connection, each by itself."""
         while line := await reader.readline():
             match line.decode().split():
-                case ["start", case]:
+                case ["start" | "approve" as story, case]:
                     self._bench = writer
-                    self._do(self._start(case))
+                    self._do(self._start(story, case))
                 case ["owed", workflow_id, activity_id]:
                     self._do(self._complete(workflow_id, activity_id))
         writer.close()
@@ -44,8 +45,9 @@ class Completer:
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
-    async def _start(self, case: str) -> None:
-        await self._client.start_workflow(FloorCase.run, case, id=case, task_queue=TASK_QUEUE)
+    async def _start(self, story: str, case: str) -> None:
+        run = FloorCase.run if story == "start" else FloorApproval.run
+        await self._client.start_workflow(run, case, id=case, task_queue=TASK_QUEUE)
 
     async def _complete(self, workflow_id: str, activity_id: str) -> None:
         handle = self._client.get_async_activity_handle(

@@ -56,3 +56,15 @@ class FloorCase:
         await _owe("line_design")
         await workflow.execute_child_workflow(FloorBundle.run, case, id=f"{case}.permits.1")
         await _owe("build_line")
+
+
+@workflow.defn
+class FloorApproval:
+    """What lies around a bundle: the design before it, the bundle, and one task after it."""
+
+    @workflow.run
+    async def run(self, case: str) -> str:
+        await _owe("line_design")
+        await workflow.execute_child_workflow(FloorBundle.run, case, id=f"{case}.permits.1")
+        await _owe(LAST_TASK)
+        return case

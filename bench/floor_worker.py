@@ -12,7 +12,7 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from bench.floor_story import FloorBundle, FloorCase
+from bench.floor_story import FloorApproval, FloorBundle, FloorCase
 
 TASK_QUEUE = "floor"
 
@@ -41,7 +41,7 @@ async def run(engine: str, completer_port: int) -> None:
     async with Worker(
         client,
         task_queue=TASK_QUEUE,
-        workflows=[FloorCase, FloorBundle],
+        workflows=[FloorCase, FloorApproval, FloorBundle],
         activities=[Owing(completer).owe],
         # The cheapest the engine offers: the floor must not be raised by what we chose to add.
         workflow_runner=UnsandboxedWorkflowRunner(),

@@ -8,6 +8,7 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path
 
 from temporalio.api.enums.v1 import EventType
@@ -23,6 +24,7 @@ WARM_UP_CASES = 15
 WITHDRAWN_AT_ONCE = 8
 HISTORIES = 5
 COUNTED_CASES = 20
+ALONE, AT_ONCE = 20, 40
 DISK_LOOKS_PER_S = 10
 STOPS = ("check_papers", "supply_plan", "line_design", "permits")
 """Where the open cases wait whose memory is measured: a quarter of them at each."""
@@ -98,6 +100,31 @@ class Recalculation:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Bundles:
+    """Bundles of five departments, with the design before and the building after each.
+
+    Attributes:
+        per_s, floor_per_s: all at once, by the whole system and by the bare engine.
+        events, workflow_tasks: of one bundle's own process.
+        pushed_p50_ms, pushed_worst_ms: one bundle at a time: from its start, by the engine's
+            history, until the fifth push has come to the departments.
+    """
+
+    bundles: int
+    per_s: float
+    floor_per_s: float
+    events: float
+    workflow_tasks: float
+    pushed_p50_ms: float
+    pushed_worst_ms: float
+
+    @property
+    def ratio(self) -> float:
+        """Of the whole system to the bare engine."""
+        return self.per_s / self.floor_per_s
+
+
 async def lap(kind: type[Floor] | type[Full], folder: Path, cases: int, at_once: int) -> Lap:
     """Take cases to their ends on freshly started programs, after a warm-up."""
     subject: Subject
@@ -130,6 +157,71 @@ async def _histories(subject: Subject, ids: Sequence[str]) -> tuple[float, float
                 for event in history.events
             )
     return events / len(ids), workflow_tasks / len(ids), size / len(ids)
+
+
+async def bundles(folder: Path, count: int) -> Bundles:
+    """Send bundles off one by one, then all at once; the latter on the bare engine, too."""
+    async with Floor(folder / "floor") as floor:
+        before = await floor.ended()
+
+        async def all_ended() -> bool:
+            return await floor.ended() - before == count
+
+        began = time.perf_counter()
+        for _ in range(count):
+            floor.approve()
+        await floor.programs.until("every bundle is done", all_ended)
+        floor_s = time.perf_counter() - began
+    async with Full(folder / "full") as full:
+        alone = await _one_by_one(full, min(ALONE, count))
+        await full.plan(stops=("line_design",))
+
+        async def stopped() -> int:
+            return (await full.peer_counts()).get("stopped", 0)
+
+        async def all_stopped() -> bool:
+            return await stopped() == count
+
+        numbers = await carry(full, count, AT_ONCE, stopped)
+        began = time.perf_counter()
+        await full.plan(stops=("inspection",))
+        await full.programs.until("every line is built", all_stopped)
+        seconds = time.perf_counter() - began
+        await full.check()
+        events, workflow_tasks = await _of_bundles(full, numbers[:HISTORIES])
+        return Bundles(
+            count,
+            count / seconds,
+            count / floor_s,
+            events,
+            workflow_tasks,
+            statistics.median(alone),
+            max(alone),
+        )
+
+
+async def _one_by_one(full: Full, count: int) -> list[float]:
+    """Milliseconds from the start of a bundle until its fifth push has come, case by case."""
+    await carry(full, min(WARM_UP_CASES, count), WARM_UP_CASES)
+    numbers = await carry(full, count, 1)
+    client, pushes = await full.engine_client(), await full.peer_pushes()
+    found = []
+    for no in numbers:
+        history = await client.get_workflow_handle(full.child_of(no)).fetch_history()
+        started_at = history.events[0].event_time.ToDatetime(UTC).timestamp()
+        found.append((max(pushes[no]) - started_at) * 1000)
+    return found
+
+
+async def _of_bundles(full: Full, numbers: Sequence[str]) -> tuple[float, float]:
+    client = await full.engine_client()
+    kinds = [
+        event.event_type
+        for no in numbers
+        for event in (await client.get_workflow_handle(full.child_of(no)).fetch_history()).events
+    ]
+    workflow_tasks = kinds.count(EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED)
+    return len(kinds) / len(numbers), workflow_tasks / len(numbers)
 
 
 async def statements(folder: Path, cases: int, at_once: int) -> Statements:

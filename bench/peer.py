@@ -8,7 +8,8 @@ Every push is answered 202, and its outcome called back, at once or later. `PUT 
 - `stops`: kinds of task at which cases stop, dealt out to the cases by their number in turn.
 
 What was held back under the old plan is answered under the new one. `GET /plan` counts pushes,
-answers by status, tasks `held` at a stop now, and the cases `stopped` by that.
+answers by status, tasks `held` at a stop now, and the cases `stopped` by that. `GET /pushes` says
+when each case's permit tasks came first.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,11 +55,14 @@ class Peer:
         self._stops: Sequence[str] = ()
         self._held: dict[str, dict[str, Any]] = {}
         self._calls: asyncio.Queue[tuple[str, str, bytes]] = asyncio.Queue()
+        self._pushes: dict[str, dict[str, float]] = {}
         self.counts: Counter[str] = Counter()
 
     def take(self, task: dict[str, Any]) -> None:
         """Take a push; the same again changes nothing, since outcomes are idempotent."""
         self.counts["pushes"] += 1
+        if task["kind"] == "permits":
+            self._pushes.setdefault(task["case_no"], {}).setdefault(task["id"], time.time())
         if task["state"] != "open":
             return
         if task["kind"] == stop_of(task["case_no"], self._stops):
@@ -121,6 +126,8 @@ class Peer:
             stopped = {task["case_no"] for task in self._held.values()}
             waiting = {"held": len(self._held), "stopped": len(stopped)}
             return b"200 OK", orjson.dumps({**self.counts, **waiting})
+        if head.startswith("get /pushes "):
+            return b"200 OK", orjson.dumps({no: [*by.values()] for no, by in self._pushes.items()})
         self.take(orjson.loads(body))
         return b"202 Accepted", b""
 

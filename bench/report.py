@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
-from bench.measures import Lap, Latency, Memory, Recalculation, Statements
+from bench.measures import Bundles, Lap, Latency, Memory, Recalculation, Statements
 
 
 @dataclass
@@ -23,6 +23,7 @@ class Report:
     latency: Latency | None = None
     memory: Memory | None = None
     recalculation: Recalculation | None = None
+    bundles: Bundles | None = None
 
     def ratio(self) -> float | None:
         """Throughput of the whole system over that of the engine alone, medians of both."""
@@ -49,12 +50,13 @@ class Report:
             "latency": self.latency and asdict(self.latency),
             "memory": self.memory and asdict(self.memory),
             "recalculation": self.recalculation and asdict(self.recalculation),
+            "bundles": self.bundles and asdict(self.bundles) | {"ratio": self.bundles.ratio},
         }
 
     def tables(self) -> list[Table]:
         """Return the tables for the terminal."""
         found = [self._cases()] if self.laps else []
-        if self.statements or self.latency or self.memory or self.ratio():
+        if self.statements or self.latency or self.bundles or self.ratio():
             found.append(self._targets())
         return found
 
@@ -108,6 +110,15 @@ class Report:
         if self.recalculation:
             of = f"a calendar under them, {self.recalculation.cases} moved"
             table.add_row(of, f"{self.recalculation.seconds:.1f} s", "2000 in < 120 s")
+        if self.bundles:
+            found = self.bundles
+            table.add_row(f"{found.bundles} bundles at once, per second", f"{found.per_s:.1f}", "")
+            table.add_row("  by the bare engine", f"{found.floor_per_s:.1f}", "")
+            table.add_row("  OneWindow : bare engine", f"{found.ratio:.2f}", "")
+            table.add_row("a bundle's history events", f"{found.events:.0f}", "≤ 60")
+            table.add_row("a bundle's workflow tasks", f"{found.workflow_tasks:.0f}", "≤ 15")
+            table.add_row("five pushes have come, p50", f"{found.pushed_p50_ms:.0f} ms", "< 200 ms")
+            table.add_row("  worst", f"{found.pushed_worst_ms:.0f} ms", "< 200 ms")
         return table
 
     def _of(self, subject: str) -> list[Lap]:

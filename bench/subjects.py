@@ -7,7 +7,7 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -274,6 +274,14 @@ class Full:
         counts: Mapping[str, int] = orjson.loads(answer.body)
         return counts
 
+    async def peer_pushes(self) -> Mapping[str, Sequence[float]]:
+        """When each case's permit tasks came to the peer, in seconds since 1970."""
+        connection = Connection(self._peer, CALL_SECONDS)
+        answer = await connection.call("GET", "/pushes", {})
+        connection.close()
+        pushes: Mapping[str, Sequence[float]] = orjson.loads(answer.body)
+        return pushes
+
     async def check(self) -> None:
         """Make sure that every answer of an agency was taken at once.
 
@@ -352,9 +360,16 @@ class Floor:
 
     async def submit(self) -> str:
         """Have the completer start a case."""
+        return self._started("start")
+
+    def approve(self) -> str:
+        """Have the completer start what lies around one bundle."""
+        return self._started("approve")
+
+    def _started(self, story: str) -> str:
         self._submitted += 1
         case = f"floor-{self._submitted:06d}"
-        self._line.write(f"start {case}\n".encode())
+        self._line.write(f"{story} {case}\n".encode())
         return case
 
     async def ended(self) -> int:

@@ -1,15 +1,19 @@
-"""The case file as the commands use it: brought up to date, and checked."""
+"""The case file as the commands use it: brought up to date, checked, and told of."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
+from typing import BinaryIO
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from activities.exchange import Spelling, pieces
 from commands.failure import CommandFailed
 from storage.chain import Break
 from storage.database import open_engine
@@ -35,10 +39,7 @@ def first_break(url: str) -> tuple[int, Break | None]:
         CommandFailed: there is no such case file, or it cannot be read.
     """
     with _told(url) as shown:
-        parsed = make_url(url)
-        # Opening would make an empty one, in which everything holds.
-        if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
-            raise CommandFailed(f"there is no case file {shown}; name its folder with --var")
+        _check_is_there(url, shown)
         return asyncio.run(_first_break(url))
 
 
@@ -48,6 +49,49 @@ async def _first_break(url: str) -> tuple[int, Break | None]:
         return await Reading(engine).first_break()
     finally:
         await engine.dispose()
+
+
+def export(url: str, first: date, last: date, spelling: Spelling, file: Path | None) -> None:
+    """Write what happened to permit items from `first` to `last` (RB-4.8); None: to the output.
+
+    A file is there whole, or as it was before.
+
+    Raises:
+        CommandFailed: there is no such case file, or it cannot be read.
+    """
+    if file is None:
+        _export_to(sys.stdout.buffer, url, first, last, spelling)
+        sys.stdout.buffer.flush()
+        return
+    part = file.with_name(f"{file.name}.part")
+    try:
+        with part.open("wb") as written:
+            _export_to(written, url, first, last, spelling)
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _export_to(to: BinaryIO, url: str, first: date, last: date, spelling: Spelling) -> None:
+    with _told(url) as shown:
+        _check_is_there(url, shown)
+        asyncio.run(_export(to, url, first, last, spelling))
+
+
+async def _export(to: BinaryIO, url: str, first: date, last: date, spelling: Spelling) -> None:
+    engine = open_engine(url)
+    try:
+        async for piece in pieces(engine, first, last, spelling):
+            to.write(piece)
+    finally:
+        await engine.dispose()
+
+
+def _check_is_there(url: str, shown: str) -> None:
+    # Opening would make an empty one, in which everything holds.
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
+        raise CommandFailed(f"there is no case file {shown}; name its folder with --var")
 
 
 @contextmanager

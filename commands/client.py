@@ -17,25 +17,27 @@ FIRST_PAUSE_S = 0.25
 TIMEOUT_S = 15.0
 
 
-class _Shown(BaseModel):
+class Shown(BaseModel):
+    """Part of an answer; what a command does not need is left aside."""
+
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class Words(_Shown):
+class Words(Shown):
     """A text in both languages."""
 
     zh: str
     en: str
 
 
-class Receipt(_Shown):
+class Receipt(Shown):
     """The answer to a submission; `pending`: it is on file and starts when the engine is back."""
 
     no: str
     process: Literal["started", "pending"]
 
 
-class Case(_Shown):
+class Case(Shown):
     """A case as the list shows it; `reached` is the kind of its latest task."""
 
     no: str
@@ -47,7 +49,7 @@ class Case(_Shown):
     ending: str | None
 
 
-class Task(_Shown):
+class Task(Shown):
     """A task; `done_at` is when it was decided, or closed without a decision."""
 
     id: str
@@ -65,7 +67,7 @@ class Task(_Shown):
     is_late: bool
 
 
-class Clock(_Shown):
+class Clock(Shown):
     """A clock of RB-2; days are working days."""
 
     id: str
@@ -78,34 +80,34 @@ class Clock(_Shown):
     net: int
     left: int | None
     light: Literal["green", "yellow", "red"] | None
-    state: Literal["running", "stopped"]
+    state: Literal["running", "suspended", "stopped"]
     nature: Literal["average", "every_case"]
     clause: str
 
 
-class _CivilNow(_Shown):
+class _CivilNow(Shown):
     civil_now: datetime
 
 
-class _Cases(_Shown):
+class _Cases(Shown):
     items: tuple[Case, ...]
     next_cursor: str | None
 
 
-class _Tasks(_Shown):
+class _Tasks(Shown):
     items: tuple[Task, ...]
     next_cursor: str | None
 
 
-class _CaseTasks(_Shown):
+class _CaseTasks(Shown):
     items: tuple[Task, ...]
 
 
-class _CaseClocks(_Shown):
+class _CaseClocks(Shown):
     items: tuple[Clock, ...]
 
 
-S = TypeVar("S", bound=_Shown)
+S = TypeVar("S", bound=Shown)
 
 
 class Refusal(CommandFailed):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import json
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,6 +32,7 @@ class Installation:
         self.engine_file = self.var / "engine.db"
         self.logs = self.var / "log"
         self.keys_file = self.var / "keys.json"
+        self.secrets_file = self.var / "signing.json"
         self._clock_file = self.var / "clock.json"
         self._run_file = self.var / "run.json"
         self._demo_mark = self.var / "demo"
@@ -87,7 +89,8 @@ class Installation:
             for database in (self.case_file, self.engine_file)
             for suffix in ("", "-wal", "-shm")
         ]
-        for path in (*databases, self.keys_file, self._clock_file, *self.logs.glob("*.log")):
+        files = (self.keys_file, self.secrets_file, self._clock_file)
+        for path in (*databases, *files, *self.logs.glob("*.log")):
             path.unlink(missing_ok=True)
         self._demo_mark.touch()
 
@@ -101,6 +104,19 @@ class Installation:
         if keys != known:
             write_json(self.keys_file, keys)
         return keys
+
+    def signing_secrets(
+        self, agencies: Iterable[str], given: Mapping[str, Sequence[str]]
+    ) -> dict[str, list[str]]:
+        """Return the signing secrets of each agency: those given, or its own; others get one."""
+        known = _read_secrets(self.secrets_file)
+        secret_of = {
+            agency: list(given.get(agency) or known.get(agency) or [_new_secret()])
+            for agency in agencies
+        }
+        if secret_of != known:
+            write_json(self.secrets_file, secret_of)
+        return secret_of
 
     def clock(self, speed: float | None, civil_origin: datetime, lead: timedelta) -> CivilClock:
         """Return the civil clock of this folder; it is set once, at the first start.
@@ -174,6 +190,23 @@ def read_keys(path: Path) -> dict[str, str]:
     if not isinstance(keys, dict) or not all(isinstance(key, str) for key in keys.values()):
         raise CommandFailed(f"{path}: must be a JSON object of agency and key")
     return keys
+
+
+def _read_secrets(path: Path) -> dict[str, list[str]]:
+    try:
+        found: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as problem:
+        raise CommandFailed(f"{path}: not JSON: {problem}") from problem
+    if not isinstance(found, dict) or not all(isinstance(each, list) for each in found.values()):
+        raise CommandFailed(f"{path}: must be a JSON object of agency and list of secrets")
+    return found
+
+
+def _new_secret() -> str:
+    """Make a secret as the Standard Webhooks scheme spells it."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def write_json(path: Path, content: object) -> None:

@@ -71,6 +71,13 @@ def plan(
         addresses["engine_ui"] = f"http://127.0.0.1:{ui_port}"
     given = {agency: settings.key_of(agency) for agency in settings.agency_keys}
     keys = installation.keys(policy.agencies, given)
+    secrets = installation.signing_secrets(
+        policy.agencies,
+        {
+            agency: [secret.get_secret_value() for secret in of_agency]
+            for agency, of_agency in settings.signing_secrets.items()
+        },
+    )
     bases = settings.agency_bases
     others = {k: v for k, v in os.environ.items() if not k.startswith("ONEWINDOW_")}
     others |= {"PYTHONUNBUFFERED": "1", "PYTHONPATH": _python_path()}
@@ -82,11 +89,12 @@ def plan(
             agency: f"{addresses['sandbox']}/{agency}"
             for agency, rule in policy.agencies.items()
             if rule.role != "supervisor"
-        }
+        } | bases  # An agency with an address of its own is not played.
         options = {
             "--port": str(port),
             "--api": api,
             "--keys-file": str(installation.keys_file),
+            "--secrets-file": str(installation.secrets_file),
             "--calendar": str(CALENDAR_FILE),
         }
         flags = [word for option in options.items() for word in option]
@@ -97,6 +105,7 @@ def plan(
         "ONEWINDOW_API_PORT": str(api_port),
         "ONEWINDOW_AGENCY_KEYS": json.dumps(keys),
         "ONEWINDOW_AGENCY_BASES": json.dumps(bases),
+        "ONEWINDOW_SIGNING_SECRETS": json.dumps(secrets),
         "ONEWINDOW_SPEED": repr(clock.speed),
     }
     if clock.engine_origin and clock.civil_origin:

@@ -9,14 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from fractions import Fraction
 from itertools import pairwise
 from typing import assert_never
 
 from domain.errors import OneWindowError
-from domain.working_time import Calendar, Deadline, Interval, WorkingDays, deadline, elapsed
+from domain.working_time import (
+    BusinessHours,
+    Calendar,
+    Deadline,
+    Interval,
+    WorkingDays,
+    alarm_at,
+    civil_date,
+    deadline,
+    elapsed,
+)
 
 _NONE = WorkingDays(0)
 
@@ -402,6 +412,23 @@ def light(left: int, has_passed: bool, yellow_at: int) -> Light:
     return Light.YELLOW if left <= yellow_at else Light.GREEN
 
 
+def light_of_due(
+    due_on: date, civil_now: datetime, calendar: Calendar, hours: BusinessHours, yellow_at: int
+) -> tuple[Light, int]:
+    """The light of what is due on a date, and the working days left (RB-1.4, RB-5.1).
+
+    Args:
+        civil_now: aware.
+        yellow_at: working days left from which on it is yellow.
+
+    Returns:
+        Days are negative once they are over.
+    """
+    today = civil_date(civil_now)
+    left = elapsed(calendar, today, due_on) - elapsed(calendar, due_on, today)
+    return light(left, civil_now > alarm_at(due_on, hours), yellow_at), left
+
+
 @dataclass(frozen=True, slots=True)
 class ClockReading:
     """What a clock shows on one day.
@@ -534,12 +561,21 @@ class Average:
     Attributes:
         cases: how many were averaged.
         mean: net working days, exact; None without cases.
-        is_met: mean <= limit, on the exact mean, not on a rounded one; None without cases.
+        is_met: mean <= limit, on the exact mean, not on a rounded one; None without cases, or
+            without a limit (RB-2.6).
     """
 
     cases: int
     mean: Fraction | None
     is_met: bool | None
+
+    @classmethod
+    def of(cls, limit: WorkingDays | None, cases: int, net: int) -> Average:
+        """The mean of `net` working days in all over `cases`; without a limit nothing is met."""
+        if cases == 0:
+            return cls(0, None, None)
+        mean = Fraction(net, cases)
+        return cls(cases, mean, None if limit is None else mean <= limit)
 
 
 def average(limit: WorkingDays, cases: Iterable[CompletedCase], first: date, last: date) -> Average:
@@ -551,7 +587,22 @@ def average(limit: WorkingDays, cases: Iterable[CompletedCase], first: date, las
     net = [
         each.net for each in cases if first <= each.completed_on <= last and not each.is_withdrawn
     ]
-    if not net:
-        return Average(0, None, None)
-    mean = Fraction(sum(net), len(net))
-    return Average(len(net), mean, mean <= limit)
+    return Average.of(limit, len(net), sum(net))
+
+
+def is_promise_kept(nature: Nature, average: Average, within_limit: int) -> bool | None:
+    """Whether a population keeps what its limit binds (RB-2.2).
+
+    Args:
+        within_limit: how many of the cases kept the limit themselves.
+
+    Returns:
+        None without cases, or without a limit.
+    """
+    match nature:
+        case Nature.AVERAGE:
+            return average.is_met
+        case Nature.EVERY_CASE:
+            return None if average.is_met is None else within_limit == average.cases
+        case _:
+            assert_never(nature)

@@ -21,11 +21,14 @@ class TaskKind(StrEnum):
     CHECK_PAPERS = "check_papers"
     CORRECT_PAPERS = "correct_papers"
     SURVEY = "survey"
+    LOOK_AT_ROUTE = "look_at_route"
     FILING = "filing"
     SUPPLY_PLAN = "supply_plan"
     CONFIRM_PLAN = "confirm_plan"
     LINE_DESIGN = "line_design"
+    CONSENT = "consent"
     PERMITS = "permits"
+    PAPERS = "papers"
     BUILD_LINE = "build_line"
     CUSTOMER_WORKS = "customer_works"
     INSPECTION = "inspection"
@@ -50,7 +53,12 @@ class Code(StrEnum):
     REFUSED = "refused"
     DESIGNED = "designed"
     NO_ROUTE = "no_route"
+    CONSENTED = "consented"
     ANSWERED = "answered"
+    NOT_COMPETENT = "not_competent"
+    RECEIVED = "received"
+    LAPSED = "lapsed"
+    SEEN = "seen"
     BUILT = "built"
     FINISHED = "finished"
     PASSED = "passed"
@@ -83,7 +91,8 @@ class Turn:
     """What one outcome leads to.
 
     Attributes:
-        then: the tasks that open next (several open in parallel), or the ending.
+        then: the tasks that open next (several open in parallel), or the ending; none: the rest of
+            the story does not wait for it.
         needs: fields without which the outcome is not complete.
     """
 
@@ -120,9 +129,10 @@ STORY: Mapping[Voltage, Mapping[TaskKind, Mapping[Code, Turn]]] = MappingProxyTy
             {
                 _K.CHECK_PAPERS: _checked(_K.SURVEY),
                 _K.SURVEY: _turns(
-                    surveyed=Turn((_K.FILING,)),
+                    surveyed=Turn((_K.FILING, _K.LOOK_AT_ROUTE)),
                     not_feasible=Turn(_E.NOT_FEASIBLE, needs=("note",)),
                 ),
+                _K.LOOK_AT_ROUTE: _turns(seen=Turn((), needs=("note",))),
                 _K.FILING: _turns(filed=Turn((_K.BUILD_LINE,))),
                 _K.BUILD_LINE: _turns(built=Turn((_K.SIGN_CONTRACT,))),
                 **_INTAKE_AND_CLOSE,
@@ -141,10 +151,18 @@ STORY: Mapping[Voltage, Mapping[TaskKind, Mapping[Code, Turn]]] = MappingProxyTy
                     refused=Turn(_E.PLAN_REFUSED),
                 ),
                 _K.LINE_DESIGN: _turns(
-                    designed=Turn((_K.PERMITS,), needs=("route",)),
+                    designed=Turn((_K.PERMITS, _K.CONSENT), needs=("route",)),
                     no_route=Turn(_E.PERMITS_REFUSED, needs=("note",)),
                 ),
-                _K.PERMITS: _turns(answered=Turn((_K.BUILD_LINE,), needs=("items",))),
+                _K.CONSENT: _turns(
+                    consented=Turn((_K.BUILD_LINE,), needs=("document_no",)),
+                    refused=Turn((_K.LINE_DESIGN,), needs=("note",)),
+                ),
+                _K.PERMITS: _turns(
+                    answered=Turn((_K.BUILD_LINE, _K.PAPERS), needs=("items",)),
+                    not_competent=Turn((_K.PERMITS,), needs=("competent", "note")),
+                ),
+                _K.PAPERS: _turns(received=Turn(()), lapsed=Turn((), needs=("note",))),
                 _K.BUILD_LINE: _turns(built=Turn((_K.INSPECTION,))),
                 _K.CUSTOMER_WORKS: _turns(finished=Turn((_K.INSPECTION,))),
                 _K.INSPECTION: _turns(
@@ -160,6 +178,11 @@ STORY: Mapping[Voltage, Mapping[TaskKind, Mapping[Code, Turn]]] = MappingProxyTy
         ),
     }
 )
+
+CONDITIONAL: frozenset[TaskKind] = frozenset(
+    {TaskKind.LOOK_AT_ROUTE, TaskKind.CONSENT, TaskKind.PERMITS, TaskKind.PAPERS}
+)
+"""Tasks that are owed only where the facts or the answers call for them (RB-4.2 to RB-4.5)."""
 
 # RB-3.5: one notice names everything missing, so a second check can only accept or decline.
 CODES_OF_A_LATER_ROUND: Mapping[TaskKind, frozenset[Code]] = MappingProxyType(
@@ -206,8 +229,13 @@ def diagram(voltage: Voltage) -> str:
             match turn.then:
                 case Ending() as ending:
                     lines.append(f"    {kind} -->|{code}| {ending}([{ending}])")
+                case ():
+                    lines.append(f"    {kind} -->|{code}| {kind}_on_record[on record]")
                 case tasks:
-                    lines += [f"    {kind} -->|{code}| {then}" for then in tasks]
+                    lines += [
+                        f"    {kind} {'-.->' if then in CONDITIONAL else '-->'}|{code}| {then}"
+                        for then in tasks
+                    ]
     if TaskKind.PERMITS in STORY[voltage]:
         lines.append("    permits -.->|an item refused| line_design")
     return "\n".join(lines) + "\n"

@@ -83,6 +83,18 @@ class OutcomeConflict(OneWindowError):
         self.task_id, self.decided_at = task_id, decided_at
 
 
+class IllegalTaskEvent(OneWindowError):
+    """This cannot be reported of this task as it stands; nothing was changed.
+
+    Attributes:
+        en, zh: why, and what to do.
+    """
+
+    def __init__(self, task_id: str, event: str, en: str, zh: str) -> None:
+        super().__init__(f"{event} of task {task_id}: {en}")
+        self.task_id, self.event, self.en, self.zh = task_id, event, en, zh
+
+
 class IdempotencyConflict(OneWindowError):
     """The idempotency key was used before with another body."""
 
@@ -108,11 +120,55 @@ class UnknownNotice(OneWindowError):
 
 
 class ReplyConflict(OneWindowError):
-    """The notice already has another reply."""
+    """What was asked already has another reply.
 
-    def __init__(self, notice_id: str) -> None:
-        super().__init__(f"notice {notice_id} already has another reply")
-        self.notice_id = notice_id
+    Attributes:
+        what: e.g. `notice ladder.ZJ….red.0`.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} already has another reply")
+        self.what = what
+
+
+class UnknownDocument(OneWindowError):
+    """No document with this digest was put with this task."""
+
+    def __init__(self, task_id: str, sha256: str) -> None:
+        super().__init__(f"no document {sha256} with task {task_id}")
+        self.task_id, self.sha256 = task_id, sha256
+
+
+class UnknownOpinion(OneWindowError):
+    """No opinion is asked under this link. The link is a secret, so it is not repeated."""
+
+    def __init__(self) -> None:
+        super().__init__("no opinion is asked under this link")
+
+
+class OpinionClosed(OneWindowError):
+    """No opinion is taken under this link any more.
+
+    Attributes:
+        closed_by: `answer_by`, or what closed the task.
+        en, zh: why.
+    """
+
+    def __init__(self, closed_by: str, en: str, zh: str) -> None:
+        super().__init__(en)
+        self.closed_by, self.en, self.zh = closed_by, en, zh
+
+
+class LimitReached(OneWindowError):
+    """There are as many of something as there may be.
+
+    Attributes:
+        en, zh: of what, and what to do.
+    """
+
+    def __init__(self, limit: int, en: str, zh: str) -> None:
+        super().__init__(en)
+        self.limit, self.en, self.zh = limit, en, zh
 
 
 class CalendarMoved(OneWindowError):

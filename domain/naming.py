@@ -38,15 +38,22 @@ def _luhn(digits: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TaskName:
-    """The parts of a task's id. The activity that owes the task has the same id."""
+    """The parts of a task's id. The activity that owes the task has the same id.
+
+    Attributes:
+        in_place_of: the department first asked, where it named another as competent.
+    """
 
     case_no: str
     kind: TaskKind
     round: int
     department: str | None = None
+    in_place_of: str | None = None
 
     def __str__(self) -> str:
         what = f"{self.kind}-{self.department}" if self.department else str(self.kind)
+        if self.in_place_of is not None:
+            what = f"{what}-for-{self.in_place_of}"
         return f"{self.case_no}.{what}.{self.round}"
 
 

@@ -15,7 +15,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from domain import clocks
-from domain.clocks import ClockRule, Nature
+from domain.clocks import Basis, ClockRule, Nature
 from domain.connection import TaskKind, Voltage
 from domain.route import Alternatives
 from domain.working_time import BusinessHours, ReceiptRule, WorkingDays
@@ -126,6 +126,18 @@ class Lights(_Clause):
     yellow_at: Annotated[int, Field(ge=0)]
 
 
+class Procedure(Titled):
+    """A procedure for which a department's clock stands still (RB-2.4, RB-4.6).
+
+    Attributes:
+        pause: a correction (补正) or a special procedure (特别程序).
+        basis: the law says so, or local practice does.
+    """
+
+    pause: Literal["correction", "special"]
+    basis: Basis
+
+
 class Rung(Titled):
     """A step of the ladder (RB-5.2).
 
@@ -165,11 +177,14 @@ class Clock(Titled):
     Attributes:
         covers: what starts and stops it: the whole case, or one bundle of permits.
         limit: None (in the file `"none"`): tracked without a target (RB-2.6).
+        in_charge: the agency that is told when its limit comes near (RB-5.2); None (in the file
+            `"none"`): whoever owes the tasks it consists of.
         counts, leaves_out, unless: see `ClockRule`.
     """
 
     covers: Literal["case", "bundle"]
     limit: Annotated[Days | None, _word_for_none("none")]
+    in_charge: Annotated[Name | None, _word_for_none("none")]
     nature: Nature
     counts: frozenset[Name]
     leaves_out: frozenset[Name]
@@ -202,6 +217,16 @@ class Capacity(_Clause):
 
     low_max_kva: _Kva
     high_max_kva: _Kva
+
+
+class RouteChoices(_Clause):
+    """Which facts of a segment a designer may choose; all others are given.
+
+    Attributes:
+        choices: in the order in which one would try them.
+    """
+
+    choices: tuple[str, ...]
 
 
 class RouteRule(_Table):
@@ -381,7 +406,9 @@ class Policy(_Table):
     links: dict[Voltage, tuple[Link, ...]]
     tasks: dict[TaskKind, TaskRule]
     clocks: dict[Name, Clock]
+    procedures: dict[Name, Procedure]
     ladder: tuple[Rung, ...]
+    route: RouteChoices
     permits: Annotated[tuple[PermitRule, ...], Field(min_length=1)]
     exceptions: tuple[RouteFlag, ...]
     guards: tuple[RouteFlag, ...]
@@ -398,6 +425,11 @@ class Policy(_Table):
     def departments(self) -> tuple[str, ...]:
         """The departments that decide on permits, in the order of the file."""
         return tuple(i for i, agency in self.agencies.items() if agency.role == "department")
+
+    @cached_property
+    def correction(self) -> Procedure:
+        """The one procedure that is a correction (补正)."""
+        return next(each for each in self.procedures.values() if each.pause == "correction")
 
     @cached_property
     def clock_rules(self) -> Mapping[str, ClockRule]:

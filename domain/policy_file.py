@@ -28,7 +28,11 @@ from domain.policy import (
     Supply,
     Text,
 )
-from domain.route import Segment
+from domain.route import DATES, Segment
+
+LONGEST_DEPARTMENT = 17
+"""What is told of a task that one passed on to another has an id of 80 letters at most."""
+DEPARTMENTS_OWE = frozenset({TaskKind.PERMITS, TaskKind.PAPERS})
 
 
 class PolicyError(OneWindowError):
@@ -113,6 +117,7 @@ def _contradictions(policy: Policy) -> Iterator[tuple[str, str]]:
     yield from _time_problems(policy)
     yield from _task_problems(policy)
     yield from _clock_problems(policy)
+    yield from _procedure_problems(policy)
     yield from _ladder_problems(policy)
     yield from _route_problems(policy)
     yield from _aggregation_problems(policy)
@@ -152,11 +157,18 @@ def _task_problems(policy: Policy) -> Iterator[tuple[str, str]]:
     for role in ("desk", "utility", "department", "applicant"):
         if role not in roles.values():
             yield "agencies", f"none has the role {role}"
+    for name in policy.departments:
+        # Two of them stand in the id of a task that one passed on to the other.
+        if len(name) > LONGEST_DEPARTMENT:
+            yield (
+                f"agencies.{name}",
+                f"the id of a department has {LONGEST_DEPARTMENT} letters at most",
+            )
     for kind, rule in policy.tasks.items():
         key = f"tasks.{kind}"
         if rule.owner != DEPARTMENT and roles.get(rule.owner, "supervisor") == "supervisor":
             yield f"{key}.owner", f"{rule.owner} is no agency that can owe a task"
-        if (rule.owner == DEPARTMENT) != (kind is TaskKind.PERMITS):
+        if (rule.owner == DEPARTMENT) != (kind in DEPARTMENTS_OWE):
             yield f"{key}.owner", f"{kind} cannot be owed by {rule.owner}"
         if rule.segment not in policy.segments:
             yield f"{key}.segment", f"{rule.segment} is not declared in segments"
@@ -176,6 +188,10 @@ def _clock_problems(policy: Policy) -> Iterator[tuple[str, str]]:
         for part in ("counts", "leaves_out", "unless"):
             for segment in sorted(getattr(clock, part) - set(policy.segments)):
                 yield f"clocks.{name}.{part}", f"{segment} is not declared in segments"
+        if clock.covers == "case" and clock.limit is not None and clock.in_charge is None:
+            yield f"clocks.{name}.in_charge", "a limit of the case needs somebody in charge"
+        if clock.in_charge is not None and clock.in_charge not in policy.agencies:
+            yield f"clocks.{name}.in_charge", f"{clock.in_charge} is not declared in agencies"
         if clock.counts and clock.leaves_out:
             yield f"clocks.{name}.leaves_out", "stands beside counts; a clock has one of them"
         if clock.unless and not clock.leaves_out:
@@ -202,6 +218,12 @@ def _clock_problems(policy: Policy) -> Iterator[tuple[str, str]]:
             )
 
 
+def _procedure_problems(policy: Policy) -> Iterator[tuple[str, str]]:
+    count = sum(each.pause == "correction" for each in policy.procedures.values())
+    if count != 1:
+        yield "procedures", f"{count} are corrections, not 1"
+
+
 def _ladder_problems(policy: Policy) -> Iterator[tuple[str, str]]:
     supervisors = {i for i, agency in policy.agencies.items() if agency.role == "supervisor"}
     for position, rung in enumerate(policy.ladder):
@@ -216,6 +238,12 @@ def _route_problems(policy: Policy) -> Iterator[tuple[str, str]]:
     yield from _twice("permits", (rule.item for rule in policy.permits))
     yield from _twice("exceptions", (flag.id for flag in policy.exceptions))
     yield from _twice("guards", (flag.id for flag in policy.guards))
+    yield from _twice("route.choices", policy.route.choices)
+    for fact in policy.route.choices:
+        if fact not in Segment.model_fields:
+            yield "route.choices", f"{fact!r} is not a fact of a segment"
+        elif fact in DATES:
+            yield "route.choices", f"{fact} is a day that has passed: nobody chooses it"
     for position, rule in enumerate(policy.permits):
         if rule.agency not in policy.departments:
             yield f"permits.{position}.agency", f"{rule.agency} is not a declared department"

@@ -8,9 +8,10 @@ exists, is refused when the policy is read.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
-from typing import Annotated, Literal, Self, get_args
+from types import NoneType
+from typing import Annotated, Literal, Self, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -123,13 +124,42 @@ _FACTS_OF_A_SEGMENT: Mapping[str, object] = {
 }
 
 
-def _check_value(fact: str, value: object) -> None:
-    if fact not in Segment.model_fields:
-        raise ValueError(f"{fact!r} is not a fact of a segment")
+def _can_be(fact: str, value: object) -> bool:
     try:
         Segment.model_validate({**_FACTS_OF_A_SEGMENT, fact: value})
     except ValidationError:
-        raise ValueError(f"{fact} can never be compared with {value!r}") from None
+        return False
+    return True
+
+
+def _check_value(fact: str, value: object) -> None:
+    if fact not in Segment.model_fields:
+        raise ValueError(f"{fact!r} is not a fact of a segment")
+    if not _can_be(fact, value):
+        raise ValueError(f"{fact} can never be compared with {value!r}")
+
+
+DATES = frozenset(fact for fact in Segment.model_fields if _can_be(fact, date(2020, 1, 1)))
+"""The facts that are civil dates."""
+
+
+def values_of(fact: str) -> tuple[bool | str | None, ...]:
+    """Return every value that a fact can have; empty if it is a number or a date."""
+    hint = Segment.model_fields[fact].annotation
+    if hint is bool:
+        return (True, False)
+    parts = (hint, *get_args(hint))
+    known = [value for part in parts if get_origin(part) is Literal for value in get_args(part)]
+    return (*known, None) if known and NoneType in parts else tuple(known)
+
+
+# A condition says `until` when it holds: it holds on every civil date before that one. Time alone
+# can end a condition (a road grows old), but never begin one.
+NEVER, ALWAYS = date.min, date.max
+
+
+def _standing(holds: bool) -> date:
+    return ALWAYS if holds else NEVER
 
 
 class Is(_Strict):
@@ -139,8 +169,8 @@ class Is(_Strict):
     fact: str
     value: bool | str
 
-    def holds(self, segment: Segment, on: date) -> bool:
-        return bool(getattr(segment, self.fact) == self.value)
+    def until(self, segment: Segment) -> date:
+        return _standing(getattr(segment, self.fact) == self.value)
 
     @model_validator(mode="after")
     def _can_hold(self) -> Self:
@@ -155,8 +185,8 @@ class OneOf(_Strict):
     fact: str
     value: Annotated[tuple[str, ...], Field(min_length=1)]
 
-    def holds(self, segment: Segment, on: date) -> bool:
-        return getattr(segment, self.fact) in self.value
+    def until(self, segment: Segment) -> date:
+        return _standing(getattr(segment, self.fact) in self.value)
 
     @model_validator(mode="after")
     def _can_hold(self) -> Self:
@@ -172,9 +202,9 @@ class Above(_Strict):
     fact: str
     value: int | float
 
-    def holds(self, segment: Segment, on: date) -> bool:
+    def until(self, segment: Segment) -> date:
         number = getattr(segment, self.fact)
-        return number is not None and number > self.value
+        return _standing(number is not None and number > self.value)
 
     @model_validator(mode="after")
     def _can_hold(self) -> Self:
@@ -189,11 +219,11 @@ class WithinByHighwayClass(_Strict):
     fact: str
     value: dict[HighwayClass, Annotated[float, Field(ge=0)]]
 
-    def holds(self, segment: Segment, on: date) -> bool:
+    def until(self, segment: Segment) -> date:
         number = getattr(segment, self.fact)
         if number is None or segment.highway_class is None:
-            return False
-        return bool(number <= self.value[segment.highway_class])
+            return NEVER
+        return _standing(number <= self.value[segment.highway_class])
 
     @model_validator(mode="after")
     def _can_hold(self) -> Self:
@@ -211,9 +241,9 @@ class YoungerThanYears(_Strict):
     fact: str
     value: Annotated[int, Field(gt=0, le=100)]
 
-    def holds(self, segment: Segment, on: date) -> bool:
+    def until(self, segment: Segment) -> date:
         since = getattr(segment, self.fact)
-        return since is not None and on < _anniversary(since, self.value)
+        return NEVER if since is None else _anniversary(since, self.value)
 
     @model_validator(mode="after")
     def _can_hold(self) -> Self:
@@ -238,9 +268,27 @@ Alternatives = Annotated[
 """A rule's trigger: one alternative holds when all of its conditions hold for the same segment."""
 
 
+def until(when: Alternatives, segment: Segment) -> date:
+    """Return the first civil date on which no alternative of `when` holds for `segment`.
+
+    Returns:
+        `NEVER` if none holds on any day, `ALWAYS` if one holds on all.
+    """
+    return max(_until_all(every, segment) for every in when)
+
+
 def holds(when: Alternatives, segment: Segment, on: date) -> bool:
     """Whether any alternative of `when` holds for `segment` on the civil date `on`."""
-    return any(all(condition.holds(segment, on) for condition in every) for every in when)
+    return on < until(when, segment)
+
+
+def holding(when: Alternatives, segment: Segment, on: date) -> Iterator[tuple[Condition, ...]]:
+    """Return the alternatives of `when` that hold for `segment` on the civil date `on`."""
+    return (every for every in when if on < _until_all(every, segment))
+
+
+def _until_all(every: Iterable[Condition], segment: Segment) -> date:
+    return min(condition.until(segment) for condition in every)
 
 
 def facts_of(when: Alternatives) -> frozenset[str]:

@@ -56,6 +56,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     option("port", "8100", "port to listen on; 0 takes a free one and prints it", int)
     option("api", "http://127.0.0.1:8000", "base of OneWindow, without /api/v1")
     option("keys-file", "", 'JSON file {"agency": "key", …}; its agencies are those played')
+    option("secrets-file", "", 'JSON file {"agency": ["whsec_…"], …}: pushes must be signed')
     option("seed", "7", "what every draw follows from", int)
     option("calendar", "", "TOML file of holidays and make-up days; without: Monday to Friday")
     option("delay", "1", "factor on the civil delays; 0 answers at once", float)
@@ -98,6 +99,7 @@ def _peer(given: argparse.Namespace) -> Peer:
         judgement=Judgement(given.seed, _chances(given.chance), given.route or None, is_refusing),
         faults=faults,
         api=given.api,
+        secrets=_secrets(given.secrets_file),
     )
 
 
@@ -108,6 +110,19 @@ def _keys(path: str) -> dict[str, str]:
     if not isinstance(keys, dict) or not all(isinstance(key, str) for key in keys.values()):
         raise ValueError(f"{path}: must be a JSON object of agency: key")
     return keys
+
+
+def _secrets(path: str) -> dict[str, list[str]]:
+    if not path:
+        return {}
+    secrets = json.loads(Path(path).read_text(encoding="utf-8"))
+    if not isinstance(secrets, dict) or not all(
+        isinstance(secret, str) and secret.startswith("whsec_")
+        for of_agency in secrets.values()
+        for secret in of_agency
+    ):
+        raise ValueError(f"{path}: must be a JSON object of agency: list of whsec_…")
+    return secrets
 
 
 def _chances(given: Sequence[str]) -> dict[str, float]:

@@ -1,8 +1,9 @@
-"""The peer's HTTP face: `PUT /{agency}/tasks/{id}` and the control of faults."""
+"""The peer's HTTP face: `PUT /{agency}/tasks/{id}`, `POST /{agency}/events`, control of faults."""
 
 import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hmac import compare_digest
@@ -14,13 +15,15 @@ from starlette.routing import Route
 
 from sandbox.faults import FaultUnknown
 from sandbox.peer import Peer
-from sandbox.tasks import TaskUnreadable, read_task
+from sandbox.signature import is_signed
+from sandbox.tasks import TaskUnreadable, read_event, read_task
 
 
 def create_app(peer: Peer) -> Starlette:
     """Build the application that serves `peer` and runs it while it is up."""
 
-    async def pushed(request: Request) -> Response:
+    async def refused(request: Request) -> Response | None:
+        """Refuse what does not come from OneWindow: the agency's key, and its signature."""
         agency = request.path_params["agency"]
         key = peer.keys.get(agency)
         if key is None:
@@ -29,6 +32,16 @@ def create_app(peer: Peer) -> Starlette:
         if not compare_digest(given.encode(), f"Bearer {key}".encode()):
             peer.counts[agency]["unauthorised"] += 1
             return _problem(401, f"the key is not that of {agency}")
+        secrets = peer.secrets.get(agency)
+        if secrets and not is_signed(secrets, request.headers, await request.body(), time.time()):
+            peer.counts[agency]["unsigned"] += 1
+            return _problem(401, f"not signed with the secret of {agency}, or too long ago")
+        return None
+
+    async def pushed(request: Request) -> Response:
+        if (refusal := await refused(request)) is not None:
+            return refusal
+        agency = request.path_params["agency"]
         try:
             task = read_task(json.loads(await request.body()))
         except (TaskUnreadable, ValueError) as problem:
@@ -41,6 +54,18 @@ def create_app(peer: Peer) -> Starlette:
         if reply.status >= 400:
             return _problem(reply.status, f"fault on demand at {agency}")
         return Response(reply.body, reply.status, media_type="application/json")
+
+    async def changed(request: Request) -> Response:
+        if (refusal := await refused(request)) is not None:
+            return refusal
+        try:
+            event = read_event(json.loads(await request.body()))
+        except (TaskUnreadable, ValueError) as problem:
+            return _problem(422, str(problem))
+        reply = peer.receive_event(request.path_params["agency"], event)
+        if reply.status >= 400:
+            return _problem(reply.status, "fault on demand")
+        return Response(status_code=reply.status)
 
     async def replace_faults(request: Request) -> Response:
         try:
@@ -66,6 +91,7 @@ def create_app(peer: Peer) -> Starlette:
     return Starlette(
         routes=[
             Route("/{agency}/tasks/{task_id}", pushed, methods=["PUT"]),
+            Route("/{agency}/events", changed, methods=["POST"]),
             Route("/control/faults", replace_faults, methods=["PUT"]),
             Route("/control/state", state),
             Route("/healthz", health),

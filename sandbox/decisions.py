@@ -6,6 +6,7 @@ Chance alone only makes detours: no ending but `connected` happens unless a mark
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -81,6 +82,7 @@ _REFUSED_FIRST: Mapping[str, str] = {
 
 _COMPLETIONS: Mapping[str, str] = {
     "correct_papers": "corrected",
+    "papers": "received",
     "filing": "filed",
     "build_line": "built",
     "customer_works": "finished",
@@ -135,6 +137,11 @@ class Judgement:
                 return self._design(task, story)
             case "permits":
                 return self._permits(task, story)
+            case "consent":
+                return {"code": "consented", "document_no": f"示例政府批复〔{task.id}〕"}
+            case "look_at_route":
+                note = "示例：已查看线路，无需调整 / Example: looked at, nothing to change"
+                return {"code": "seen", "note": note}
             case "inspection":
                 return self._inspection(task, story)
             case "rectification":
@@ -226,7 +233,9 @@ class Judgement:
             return approval | {"outcome": "approved_with_conditions", "note": note}
         if story is None and self._chance("papers_to_follow", task.id, item):
             note = "示例：五个工作日内补交图纸 / Example: drawings to follow in five working days"
-            return approval | {"outcome": "papers_to_follow", "note": note}
+            papers_by = (task.due_on or date(2026, 9, 14)) + timedelta(days=60)
+            follow = {"papers": ["示例图纸"], "papers_by": papers_by.isoformat()}
+            return approval | {"outcome": "papers_to_follow", "note": note} | follow
         return approval | {"outcome": "approved"}
 
     def _refusing(self, case_no: str, round_: int, story: Story | None) -> frozenset[str]:

@@ -11,6 +11,7 @@ FAULTS: Mapping[str, str] = MappingProxyType(
         "slow": "a push is taken but answered late, after about --slow-seconds",
         "double": "the outcome is called back twice, at the same moment",
         "lost_callback": "the outcome is never called back; only the next push is told",
+        "out_of_order": "the outcome is called back before the push is answered",
         "4xx": "a push is refused with 422, as a contract error",
         "refuses": "a department refuses an item, in any round",
         "late": "the answer comes after due_on has passed",

@@ -7,7 +7,7 @@ the same task again gives the same outcome.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from json import dumps, loads
@@ -17,7 +17,7 @@ from sandbox.chance import between
 from sandbox.decisions import Judgement
 from sandbox.faults import Faults
 from sandbox.hours import CivilClock, WorkedDays, answered_at, answered_late
-from sandbox.tasks import Task
+from sandbox.tasks import Event, Task
 
 log = logging.getLogger("sandbox")
 
@@ -81,6 +81,7 @@ class Peer:
 
     Attributes:
         keys: the agencies played, and the key of each.
+        secrets: what OneWindow signs with, per agency; without, signatures are not looked at.
         api: base of OneWindow, without /api/v1.
         clock: None until it was read.
         counts: what happened so far, by agency.
@@ -91,11 +92,13 @@ class Peer:
     judgement: Judgement
     faults: Faults
     api: str
+    secrets: Mapping[str, Sequence[str]] = field(default_factory=dict)
     clock: CivilClock | None = None
     counts: dict[str, Counter[str]] = field(default_factory=dict)
     _answers: dict[str, Answer] = field(default_factory=dict)
     _attempts: Counter[str] = field(default_factory=Counter)
     _unscheduled: list[tuple[Task, Answer]] = field(default_factory=list)
+    _events: set[str] = field(default_factory=set)
     _down_until: dict[str, datetime] = field(default_factory=dict)
     _calls: asyncio.Queue[Answer] = field(default_factory=asyncio.Queue)
     _connections: list[Connection] = field(init=False)
@@ -131,8 +134,24 @@ class Peer:
         if self.faults.strikes("4xx", agency, task.id, attempt):
             count["4xx"] += 1
             return Reply(422)
-        answer = self._take(agency, task, attempt)
+        is_early = self.faults.strikes("out_of_order", agency, task.id, attempt)
+        answer = self._take(agency, task, attempt, is_early=is_early)
+        if is_early:
+            self.counts[agency]["out_of_order"] += 1
+            hold = max(hold, self.conduct.slow_seconds)
         return _told(answer, hold) if self._is_told_at_once(answer) else Reply(202, hold=hold)
+
+    def receive_event(self, agency: str, event: Event) -> Reply:
+        """Take a change of a task; the same event again changes nothing."""
+        count = self.counts[agency]
+        if self._is_still_down(agency):
+            count["down"] += 1
+            return Reply(503)
+        count["events_repeated" if event.id in self._events else "events"] += 1
+        self._events.add(event.id)
+        if event.is_withdrawn:
+            self._drop(self._answers.get(event.task_id))
+        return Reply(204)
 
     def set_faults(self, settings: object) -> None:
         """Replace the faults in force; agencies that were down are up again.
@@ -167,7 +186,7 @@ class Peer:
         """Return the civil instant, None before the clock was read."""
         return self.clock.civil(asyncio.get_running_loop().time()) if self.clock else None
 
-    def _take(self, agency: str, task: Task, attempt: int) -> Answer:
+    def _take(self, agency: str, task: Task, attempt: int, *, is_early: bool) -> Answer:
         outcome = self.judgement.decide(task)
         body = dumps(outcome, ensure_ascii=False, separators=(",", ":")).encode()
         calls = 2 if self.faults.strikes("double", agency, task.id, attempt) else 1
@@ -176,7 +195,10 @@ class Peer:
         answer = Answer(task.id, agency, body, calls)
         self._answers[task.id] = answer
         self.counts[agency]["accepted"] += 1
-        self._schedule(task, answer)
+        if is_early:
+            self._decided(answer)
+        else:
+            self._schedule(task, answer)
         return answer
 
     def _schedule(self, task: Task, answer: Answer) -> None:

@@ -12,11 +12,14 @@ KINDS = frozenset(
         "check_papers",
         "correct_papers",
         "survey",
+        "look_at_route",
         "filing",
         "supply_plan",
         "confirm_plan",
         "line_design",
+        "consent",
         "permits",
+        "papers",
         "build_line",
         "customer_works",
         "inspection",
@@ -85,6 +88,36 @@ def read_task(pushed: object) -> Task:
         due_on=_date(pushed.get("due_on")),
         asks_area=pushed.get("asks_area") is True,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a peer needs of a change of a task."""
+
+    id: str
+    type: str
+    task_id: str
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether the task need not be answered any more."""
+        return self.type == "onewindow.task.withdrawn"
+
+
+def read_event(sent: object) -> Event:
+    """Read the JSON of an event (CloudEvents 1.0, structured).
+
+    Raises:
+        TaskUnreadable: a needed field is missing or of another type.
+    """
+    if not isinstance(sent, dict):
+        raise TaskUnreadable("the body must be a JSON object")
+    if _field(sent, "specversion", str) != "1.0":
+        raise TaskUnreadable("specversion: must be 1.0")
+    for name in ("source", "time"):
+        _field(sent, name, str)
+    data = _field(sent, "data", dict)
+    return Event(_field(sent, "id", str), _field(sent, "type", str), _field(data, "task_id", str))
 
 
 def _field(pushed: Mapping[str, object], name: str, expected: type[_Json]) -> _Json:

@@ -6,9 +6,10 @@ safe to repeat, because processes are killed between a commit and its answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,23 +27,42 @@ from domain.errors import (
     TaskClosed,
     UnknownCase,
     UnknownNotice,
-    UnknownTask,
 )
-from domain.working_time import CIVIL_ZONE, civil_date
+from domain.task_events import TaskEvent, holder_of
+from domain.working_time import civil_date
+from storage.appending import (
+    UPDATE_CASE,
+    Head,
+    append,
+    check_open,
+    civil_text,
+    insert_event,
+    lock_case,
+    locked_case,
+    locked_case_with_task,
+    locked_task,
+    tell,
+)
 from storage.chain import GENESIS, Link, canonical, digest
 from storage.database import writing
+from storage.outbox import Message, deadline_moved, post, withdrawn
 from storage.reading import TASKS, CaseRecord, NoticeRecord
 from storage.records import (
     AnyRow,
     Move,
     Moves,
     NewTask,
+    Notice,
+    Reported,
+    Result,
     Supervision,
     TaskRecord,
     clock_text,
+    figures_text,
+    history_text,
     parsed,
 )
-from storage.tables import actions, applications, events, notices, register, tasks
+from storage.tables import actions, applications, events, notices, register, results, tasks
 
 SYSTEM = "onewindow"
 """Who caused an event that nobody outside caused."""
@@ -90,10 +110,16 @@ class Decided:
 
 
 class CaseFile:
-    """Writes to the case file. Reading is `storage.reading`."""
+    """Writes to the case file. Reading is `storage.reading`.
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    Args:
+        systems: the agencies whose systems are told of changes to their tasks. For the others no
+            message is written: their inbox shows them.
+    """
+
+    def __init__(self, engine: AsyncEngine, systems: Iterable[str] = ()) -> None:
         self.engine = engine
+        self._systems = frozenset(systems)
 
     async def close(self) -> None:
         """Give back every connection."""
@@ -164,7 +190,7 @@ class CaseFile:
                     head_hash=first.hash,
                 )
             )
-            await db.execute(_INSERT_EVENT, _columns(first))
+            await insert_event(db, first)
             await db.execute(register.update().values(last_sequence=sequence, last_hash=first.hash))
         return Submitted(no, is_new=True)
 
@@ -201,9 +227,7 @@ class CaseFile:
         """
         no, task_id = new.name.case_no, str(new.name)
         async with writing(self.engine) as db:
-            row = await _locked_case_with_task(db, no, task_id)
-            if row is None:
-                raise UnknownCase(no)
+            row = await locked_case_with_task(db, no, task_id)
             if row.id is not None:
                 return TaskRecord.of(row)
             if row.case_state != "open":
@@ -212,9 +236,9 @@ class CaseFile:
                 raise StaleCalendar(no, new.calendar, row.case_calendar)
             values = new.columns()
             await db.execute(_INSERT_TASK, values)
-            await self._append(
+            await append(
                 db,
-                _Head.of(row),
+                Head.of(row),
                 at=new.opened_at,
                 kind="task_opened",
                 by=SYSTEM,
@@ -263,15 +287,13 @@ class CaseFile:
         """
         body = canonical(outcome)
         async with writing(self.engine) as db:
-            row = await _locked_task(db, task_id)
-            if row is None:
-                raise UnknownTask(task_id)
+            row = await locked_task(db, task_id)
             at = check(TaskRecord.of(row))
             if row.state == "closed":
-                raise TaskClosed(task_id, row.closed_by, _civil_text(row.done_at))
+                raise TaskClosed(task_id, row.closed_by, civil_text(row.done_at))
             if row.state == "done":
                 if row.outcome != body:
-                    raise OutcomeConflict(task_id, _civil_text(row.done_at))
+                    raise OutcomeConflict(task_id, civil_text(row.done_at))
                 return Decided(TaskRecord.of(row), is_new=False)
             changes = {
                 "state": "done",
@@ -279,12 +301,12 @@ class CaseFile:
                 "done_at": at,
                 "is_late": row.due_on is not None and civil_date(at) > row.due_on,
                 "decided_by": by,
-                "push_problem": None,
+                **_TAKEN,
             }
             await db.execute(_UPDATE_TASK, {"which": task_id, **changes})
-            await self._append(
+            await append(
                 db,
-                _Head.of(row),
+                Head.of(row),
                 at=at,
                 kind="task_decided",
                 by=by,
@@ -312,23 +334,138 @@ class CaseFile:
             UnknownTask: there is no such task.
         """
         async with writing(self.engine) as db:
-            row = await _locked_task(db, task_id)
-            if row is None:
-                raise UnknownTask(task_id)
+            row = await locked_task(db, task_id)
             if row.state != "open" or row.push_problem == problem:
                 return
-            await db.execute(
-                tasks.update().where(tasks.c.id == task_id).values(push_problem=problem)
-            )
-            await self._append(
+            changes = {
+                "push_problem": problem,
+                "push_failure": None,
+                "push_failing_since": row.push_failing_since or at,
+            }
+            await db.execute(_UPDATE_TASK, {"which": task_id, **changes})
+            await append(
                 db,
-                _Head.of(row),
+                Head.of(row),
                 at=at,
                 kind="push_refused",
                 by=row.owed_by,
                 task_id=task_id,
                 body={"problem": problem},
             )
+
+    async def push_unanswered(self, task_id: str, problem: str, *, at: datetime) -> None:
+        """Note that an agency's system does not answer; not part of the record.
+
+        Args:
+            at: civil instant; the first one stays.
+
+        Raises:
+            UnknownTask: there is no such task.
+        """
+        async with writing(self.engine) as db:
+            row = await locked_task(db, task_id)
+            since = row.push_failing_since or at
+            changes = {"push_failure": problem, "push_failing_since": since}
+            await db.execute(_UPDATE_TASK, {"which": task_id, **changes})
+
+    async def push_taken(self, task_id: str) -> None:
+        """Note that an agency's system takes a task again; not part of the record."""
+        async with writing(self.engine) as db:
+            await db.execute(_UPDATE_TASK, {"which": task_id, **_TAKEN})
+
+    async def report(
+        self,
+        task_id: str,
+        said: Callable[[TaskRecord], TaskEvent],
+        judged: Callable[[TaskRecord, TaskEvent], Reported | None],
+        *,
+        calendar: int,
+    ) -> TaskRecord:
+        """Put on file what an agency reports of a task that is not decided yet (RB-4.6).
+
+        The event, the new deadline and the notice are one transaction. The same report under the
+        same key changes nothing.
+
+        Args:
+            said: makes the event of what was sent.
+            judged: checks it against the task as it stands; what it raises leaves the file as it
+                was, and so does None: it says nothing new.
+            calendar: number of the calendar that the new deadline rests on.
+
+        Raises:
+            UnknownTask: there is no such task.
+            IdempotencyConflict: the key was used for another report of this task.
+            TaskClosed: the task is decided, or was closed.
+            StaleCalendar: the case's other dates rest on a newer calendar by now.
+        """
+        async with writing(self.engine) as db:
+            row = await locked_task(db, task_id)
+            task = TaskRecord.of(row)
+            event = said(task)
+            for earlier in task.history:
+                if earlier.key == event.key:
+                    if not earlier.is_same_report(event):
+                        raise IdempotencyConflict(event.key)
+                    return task
+            if row.case_calendar > calendar:
+                raise StaleCalendar(task.case_no, calendar, row.case_calendar)
+            found = judged(task, event)
+            if found is None:
+                return task
+            check_open(row)
+            reported = (*task.history, event)
+            history = history_text(reported)
+            changes = {
+                "history": history,
+                "held_by": holder_of(reported),
+                "due_on": found.due_on,
+                "is_provisional": found.is_provisional,
+                "calendar_version": found.calendar_version,
+                "changes": task.changes + found.moves_clock,
+            }
+            await db.execute(_UPDATE_TASK, {"which": task_id, **changes})
+            number = len(task.history) + 1
+            notice_id = f"report.{task_id}.{number}"
+            await append(
+                db,
+                Head.of(row),
+                at=event.at,
+                kind="task_reported",
+                by=event.by,
+                task_id=task_id,
+                once=notice_id,
+                body={
+                    "type": event.kind,
+                    "history_sha256": digest(history),
+                    "due_on": found.due_on and found.due_on.isoformat(),
+                    "calendar": found.calendar_version,
+                    "is_told": found.notice is not None,
+                },
+            )
+            if found.notice is not None:
+                await tell(db, notice_id, row, found.notice, at=event.at, task_id=task_id)
+            if found.due_on is not None and found.due_on != task.due_on:
+                resumed = deadline_moved(
+                    notice_id,
+                    task_id,
+                    task.owed_by,
+                    (task.due_on, found.due_on),
+                    is_provisional=found.is_provisional,
+                    calendar=found.calendar_version,
+                    is_resumed=True,
+                )
+                await self._post(db, task.case_no, [resumed], at=event.at)
+            return TaskRecord.of(row, changes)
+
+    async def changes_told(self, told: Mapping[str, int]) -> None:
+        """Note how many changes of these tasks their processes know; not part of the record.
+
+        Args:
+            told: how many, by task id.
+        """
+        async with writing(self.engine) as db:
+            for task_id, changes in told.items():
+                await db.execute(_UPDATE_TASK, {"which": task_id, "changes_told": changes})
 
     # ------------------------------------------------------------------ the case
 
@@ -342,12 +479,12 @@ class CaseFile:
             is_deemed: whether it is accepted for want of a notice in time (RB-3.5).
         """
         async with writing(self.engine) as db:
-            row = await _case(db, no)
+            row = await locked_case(db, no)
             if row.accepted_at is not None or row.case_state != "open":
                 return
-            await self._append(
+            await append(
                 db,
-                _Head.of(row),
+                Head.of(row),
                 at=at,
                 kind="accepted",
                 by=SYSTEM,
@@ -361,11 +498,11 @@ class CaseFile:
     ) -> None:
         """Note who invests, where it was left open at acceptance (RB-7.4). Safe to repeat."""
         async with writing(self.engine) as db:
-            row = await _case(db, no)
+            row = await locked_case(db, no)
             if parsed(row.investment)["decision"] == "needs_person":
-                await self._append(
+                await append(
                     db,
-                    _Head.of(row),
+                    Head.of(row),
                     at=at,
                     kind="investment_decided",
                     by=SYSTEM,
@@ -374,17 +511,46 @@ class CaseFile:
                 )
 
     async def note(
-        self, no: str, kind: str, body: Mapping[str, Any], *, at: datetime, once: str
+        self,
+        no: str,
+        kind: str,
+        body: Mapping[str, Any],
+        *,
+        at: datetime,
+        once: str,
+        stopped: Sequence[Result] = (),
+        told: Sequence[Notice] = (),
+        messages: Sequence[Message] = (),
     ) -> None:
-        """Append an event that changes no row, at most once per `once` in this case."""
+        """Append an event that changes no row, at most once per `once` in this case.
+
+        Args:
+            stopped: what the clocks that stop with it came to.
+            told: who is told of it; at most once each.
+            messages: what agencies' systems are told of it.
+
+        Raises:
+            StaleCalendar: they were read with an older calendar than the case rests on by now.
+        """
         async with writing(self.engine) as db:
-            row = await _case(db, no)
+            row = await locked_case(db, no)
             found = await db.execute(
                 sa.select(events.c.seq).where(events.c.case_no == no, events.c.once == once)
             )
             if found.first() is None:
-                await self._append(
-                    db, _Head.of(row), at=at, kind=kind, by=SYSTEM, body=body, once=once
+                came_to = await _keep_results(db, row, stopped)
+                ids = [f"{once}.{no}.{each.recipient}" for each in told]
+                for notice_id, each in zip(ids, told, strict=True):
+                    await tell(db, notice_id, row, each, at=at)
+                await self._post(db, no, messages, at=at)
+                await append(
+                    db,
+                    Head.of(row),
+                    at=at,
+                    kind=kind,
+                    by=SYSTEM,
+                    body={**body, **came_to, **({"told": ids} if ids else {})},
+                    once=once,
                 )
 
     async def ask_action(
@@ -397,7 +563,7 @@ class CaseFile:
             IdempotencyConflict: the id stands for something else.
         """
         async with writing(self.engine) as db:
-            await _case(db, no)
+            await locked_case(db, no)
             found = await db.execute(sa.select(actions).where(actions.c.id == action_id))
             if (row := found.first()) is not None:
                 if (row.case_no, row.action, row.reason, row.by) != (no, action, reason, by):
@@ -409,27 +575,44 @@ class CaseFile:
                 )
             )
 
-    async def end(self, no: str, ending: str, *, at: datetime, action_id: str | None) -> None:
+    async def end(
+        self,
+        no: str,
+        ending: str,
+        *,
+        at: datetime,
+        action_id: str | None,
+        stopped: Sequence[Result] = (),
+    ) -> None:
         """Close the case under the name of its ending, and every task still open with it.
 
         Repeating it changes nothing.
 
         Args:
             action_id: the action that ended it; None when the story ended by itself.
+            stopped: what the clocks that stop with it came to.
+
+        Raises:
+            StaleCalendar: they were read with an older calendar than the case rests on by now.
         """
         async with writing(self.engine) as db:
-            row = await _case(db, no)
+            row = await locked_case(db, no)
             if row.case_state == "ended":
                 return
             still_open = sa.and_(tasks.c.case_no == no, tasks.c.state == "open")
-            left = (await db.scalars(sa.select(tasks.c.id).where(still_open))).all()
+            found = await db.execute(sa.select(*_OWED).where(still_open))
+            left = sorted(found.all(), key=lambda task: str(task.id))
             if left:
                 await db.execute(
                     tasks.update()
                     .where(still_open)
                     .values(state="closed", closed_by=ending, done_at=at)
                 )
-            by, body = SYSTEM, {"ending": ending, "closed_tasks": sorted(left)}
+                told = [withdrawn(task.id, task.owed_by, task.due_on, ending) for task in left]
+                await self._post(db, no, told, at=at)
+            by: str = SYSTEM
+            body: dict[str, Any] = {"ending": ending, "closed_tasks": [task.id for task in left]}
+            body |= await _keep_results(db, row, stopped)
             if action_id is not None:
                 action = (
                     await db.execute(sa.select(actions).where(actions.c.id == action_id))
@@ -439,9 +622,9 @@ class CaseFile:
                 await db.execute(
                     actions.update().where(actions.c.id == action_id).values(taken_at=at)
                 )
-            await self._append(
+            await append(
                 db,
-                _Head.of(row),
+                Head.of(row),
                 at=at,
                 kind="ended",
                 by=by,
@@ -472,7 +655,7 @@ class CaseFile:
             UnknownCase: there is no such case.
         """
         async with writing(self.engine) as db:
-            await _lock(db, _LOCK_CASE, {"no": no})
+            await lock_case(db, no)
             row = (await db.execute(_WHOLE_CASE, {"no": no})).first()
             if row is None:
                 raise UnknownCase(no)
@@ -482,8 +665,10 @@ class CaseFile:
             found = moves(CaseRecord.of(row), [TaskRecord.of(each) for each in rows])
             rests_on: dict[str, Any] = {"calendar": calendar}
             if not found.tasks and not found.clocks:
-                # Nothing changes for this case, so nothing is on its record either.
-                await db.execute(_UPDATE_CASE, {"which": no, **rests_on, "calendar_told": calendar})
+                # Nothing changes for this case, so nothing is on its record either. Before it is
+                # accepted, its process waits for a date that no task has (RB-3.5), and is told.
+                told = {} if row.accepted_at is None else {"calendar_told": calendar}
+                await db.execute(UPDATE_CASE, {"which": no, **rests_on, **told})
                 return found
             for move in found.tasks:
                 await db.execute(
@@ -506,6 +691,7 @@ class CaseFile:
                         body=canonical({**_moved(move), "calendar": found.version}),
                     )
                 )
+            await self._post(db, no, _told(found, calendar), at=at)
             if found.clocks:
                 await db.execute(
                     notices.insert().values(
@@ -518,9 +704,9 @@ class CaseFile:
                         body=canonical({"clocks": _moved_clocks(found), "calendar": found.version}),
                     )
                 )
-            await self._append(
+            await append(
                 db,
-                _Head.of(row),
+                Head.of(row),
                 at=at,
                 kind="calendar_changed",
                 by=SYSTEM,
@@ -542,7 +728,7 @@ class CaseFile:
         """
         async with writing(self.engine) as db:
             for no, calendar in told.items():
-                await db.execute(_UPDATE_CASE, {"which": no, "calendar_told": calendar})
+                await db.execute(UPDATE_CASE, {"which": no, "calendar_told": calendar})
 
     async def supervise(
         self,
@@ -564,7 +750,7 @@ class CaseFile:
             UnknownCase: there is no such case.
         """
         async with writing(self.engine) as db:
-            await _lock(db, _LOCK_CASE, {"no": no})
+            await lock_case(db, no)
             row = (await db.execute(_WHOLE_CASE, {"no": no})).first()
             if row is None:
                 raise UnknownCase(no)
@@ -573,14 +759,14 @@ class CaseFile:
             rows = await db.execute(TASKS.where(tasks.c.case_no == no))
             wanted = due(CaseRecord.of(row), [TaskRecord.of(each) for each in rows])
             sent = set(await db.scalars(sa.select(notices.c.id).where(notices.c.case_no == no)))
-            head = _Head.of(row)
-            new = [each for each in wanted if _cause(each) not in sent]
+            head = Head.of(row)
+            new = [each for each in wanted if each.cause not in sent]
             for each in new:
                 await db.execute(
                     notices.insert().values(
-                        id=_cause(each),
+                        id=each.cause,
                         case_no=no,
-                        task_id=each.task.id,
+                        task_id=each.task_id,
                         kind="supervision",
                         recipient=each.recipient,
                         sent_at=at,
@@ -588,19 +774,20 @@ class CaseFile:
                         reply_by=each.reply_by,
                     )
                 )
-                head = await self._append(
+                head = await append(
                     db,
                     head,
                     at=at,
                     kind="supervision_sent",
                     by=SYSTEM,
-                    task_id=each.task.id,
-                    once=_cause(each),
+                    task_id=each.task_id,
+                    once=each.cause,
                     body={
+                        "about": each.about,
                         "step": each.step,
                         "recipient": each.recipient,
                         "reply_by": each.reply_by.isoformat(),
-                        "due_on": each.task.due_on and each.task.due_on.isoformat(),
+                        "due_on": each.due_on and each.due_on.isoformat(),
                     },
                 )
             return len(new)
@@ -619,14 +806,14 @@ class CaseFile:
             row = found.first()
             if row is None or row.recipient != by:
                 raise UnknownNotice(notice_id)
-            case = await _case(db, row.case_no)
+            case = await locked_case(db, row.case_no)
             # Another answer may have come while this one waited for the case.
             row = (await db.execute(sa.select(notices).where(notices.c.id == notice_id))).one()
             changes: dict[str, Any] = {}
-            head = _Head.of(case)
+            head = Head.of(case)
             if row.acknowledged_at is None:
                 changes |= {"acknowledged_at": at, "acknowledged_by": by}
-                head = await self._append(
+                head = await append(
                     db,
                     head,
                     at=at,
@@ -636,10 +823,10 @@ class CaseFile:
                     body={"notice": notice_id},
                 )
             if reply is not None and row.reply not in (None, reply):
-                raise ReplyConflict(notice_id)
+                raise ReplyConflict(f"notice {notice_id}")
             if reply is not None and row.reply is None:
                 changes |= {"reply": reply, "replied_at": at}
-                await self._append(
+                await append(
                     db,
                     head,
                     at=at,
@@ -656,52 +843,11 @@ class CaseFile:
                 (await db.execute(sa.select(notices).where(notices.c.id == notice_id))).one()
             )
 
-    async def _append(
-        self,
-        db: AsyncConnection,
-        head: _Head,
-        *,
-        at: datetime,
-        kind: str,
-        by: str,
-        body: Mapping[str, Any],
-        task_id: str | None = None,
-        once: str | None = None,
-        **case_columns: object,
-    ) -> _Head:
-        """Append an event to the case's chain and move its head, with other columns if given.
-
-        Returns:
-            The new head.
-        """
-        link = Link(
-            case_no=head.no,
-            seq=head.seq + 1,
-            at=at,
-            kind=kind,
-            by=by,
-            task_id=task_id,
-            once=once,
-            body=canonical(body),
-            prev_hash=head.hash,
-        )
-        await db.execute(_INSERT_EVENT, _columns(link))
-        head_columns = {"head_seq": link.seq, "head_hash": link.hash}
-        await db.execute(_UPDATE_CASE, {"which": head.no, **head_columns, **case_columns})
-        return _Head(head.no, link.seq, link.hash)
-
-
-@dataclass(frozen=True, slots=True)
-class _Head:
-    """Where a case's chain ends."""
-
-    no: str
-    seq: int
-    hash: str
-
-    @classmethod
-    def of(cls, row: AnyRow) -> _Head:
-        return cls(row.no, row.head_seq, row.head_hash)
+    async def _post(
+        self, db: AsyncConnection, no: str, told: Iterable[Message], *, at: datetime
+    ) -> None:
+        """Have the systems of agencies told, of those that have one."""
+        await post(db, no, [each for each in told if each.agency in self._systems], at=at)
 
 
 def _investment_of(investment: Mapping[str, Any]) -> dict[str, object]:
@@ -710,10 +856,6 @@ def _investment_of(investment: Mapping[str, Any]) -> dict[str, object]:
         "investment": investment["decision"],
         "investment_sha256": digest(canonical(investment)),
     }
-
-
-def _cause(supervision: Supervision) -> str:
-    return f"ladder.{supervision.task.id}.{supervision.step}"
 
 
 def _moved(move: Move) -> dict[str, object]:
@@ -725,99 +867,61 @@ def _moved(move: Move) -> dict[str, object]:
     }
 
 
-def _moved_clocks(found: Moves) -> dict[str, dict[str, str]]:
+def _told(found: Moves, calendar: int) -> Iterator[Message]:
+    for move in found.tasks:
+        yield deadline_moved(
+            f"calendar.{calendar}.{move.task.id}",
+            move.task.id,
+            move.task.owed_by,
+            (move.task.due_on, move.due_on),
+            is_provisional=move.is_provisional,
+            calendar=found.version,
+            is_resumed=False,
+        )
+
+
+def _moved_clocks(found: Moves) -> dict[str, dict[str, object]]:
     return {
-        clock: {"old": old.isoformat(), "new": new.isoformat()}
-        for clock, (old, new) in found.clocks.items()
+        clock: {
+            "old": move.old.due_on.isoformat(),
+            "new": move.new.due_on.isoformat(),
+            "was_provisional": move.old.is_provisional,
+            "is_provisional": move.new.is_provisional,
+        }
+        for clock, move in found.clocks.items()
     }
 
 
-def _civil_text(instant: datetime) -> str:
-    return instant.astimezone(CIVIL_ZONE).isoformat(timespec="seconds")
-
-
-def _columns(link: Link) -> dict[str, object]:
-    return {**{f.name: getattr(link, f.name) for f in fields(link)}, "hash": link.hash}
-
-
-_CASE_COLUMNS = (
-    applications.c.no,
-    applications.c.head_seq,
-    applications.c.head_hash,
-    applications.c.state.label("case_state"),
-    applications.c.ending.label("case_ending"),
-    applications.c.calendar.label("case_calendar"),
-    applications.c.accepted_at,
-    applications.c.voltage,
-    applications.c.policy,
-    applications.c.clock,
-    applications.c.content,
-    applications.c.route,
-    applications.c.investment,
-    applications.c.asks_area.label("case_asks_area"),
+_TAKEN: Mapping[str, None] = MappingProxyType(
+    {"push_problem": None, "push_failure": None, "push_failing_since": None}
 )
+"""The columns of a task whose push was taken, or is no longer needed."""
+
+_OWED = (tasks.c.id, tasks.c.owed_by, tasks.c.due_on)
 
 
 # Statements that run for every task are built once: building costs more than running them.
 _INSERT_TASK = tasks.insert()
 _UPDATE_TASK = tasks.update().where(tasks.c.id == sa.bindparam("which"))
-_INSERT_EVENT = events.insert()
-_UPDATE_CASE = applications.update().where(applications.c.no == sa.bindparam("which"))
 _WHOLE_CASE = sa.select(applications).where(applications.c.no == sa.bindparam("no"))
-_SELECT_CASE = (
-    sa.select(*_CASE_COLUMNS).where(applications.c.no == sa.bindparam("no")).with_for_update()
-)
-_SELECT_CASE_WITH_TASK = (
-    sa.select(*_CASE_COLUMNS, *tasks.c)
-    .select_from(
-        applications.outerjoin(
-            tasks,
-            sa.and_(tasks.c.case_no == applications.c.no, tasks.c.id == sa.bindparam("task_id")),
+
+
+async def _keep_results(
+    db: AsyncConnection, row: AnyRow, stopped: Sequence[Result]
+) -> dict[str, Any]:
+    """Write down what clocks came to; return what the event that stops them says of it."""
+    for result in stopped:
+        if result.calendar != row.case_calendar:
+            raise StaleCalendar(row.no, result.calendar, row.case_calendar)
+        await db.execute(
+            results.insert().values(
+                case_no=row.no,
+                clock=result.clock,
+                round=result.round,
+                district=row.district,
+                **result.figures(),
+            )
         )
-    )
-    .where(applications.c.no == sa.bindparam("no"))
-)
-_SELECT_TASK_WITH_CASE = (
-    sa.select(*_CASE_COLUMNS, *tasks.c)
-    .select_from(tasks.join(applications))
-    .where(tasks.c.id == sa.bindparam("task_id"))
-)
-_LOCK_CASE = (
-    sa.select(applications.c.no).where(applications.c.no == sa.bindparam("no")).with_for_update()
-)
-_LOCK_CASE_OF_TASK = (
-    sa.select(applications.c.no)
-    .where(
-        applications.c.no
-        == sa.select(tasks.c.case_no).where(tasks.c.id == sa.bindparam("task_id")).scalar_subquery()
-    )
-    .with_for_update()
-)
-
-
-async def _lock(
-    db: AsyncConnection, statement: sa.Select[*tuple[Any, ...]], which: Mapping[str, str]
-) -> None:
-    # A statement that waits for a lock on PostgreSQL sees the locked row as it is afterwards, but
-    # what is joined to it as it was before: so the lock is taken first. SQLite has one writer.
-    if db.dialect.name == "postgresql":
-        await db.execute(statement, which)
-
-
-async def _locked_case_with_task(db: AsyncConnection, no: str, task_id: str) -> AnyRow | None:
-    """Select a case; the task's columns are null if there is no such task."""
-    await _lock(db, _LOCK_CASE, {"no": no})
-    found = await db.execute(_SELECT_CASE_WITH_TASK, {"no": no, "task_id": task_id})
-    return found.first()
-
-
-async def _locked_task(db: AsyncConnection, task_id: str) -> AnyRow | None:
-    await _lock(db, _LOCK_CASE_OF_TASK, {"task_id": task_id})
-    return (await db.execute(_SELECT_TASK_WITH_CASE, {"task_id": task_id})).first()
-
-
-async def _case(db: AsyncConnection, no: str) -> AnyRow:
-    row = (await db.execute(_SELECT_CASE, {"no": no})).first()
-    if row is None:
-        raise UnknownCase(no)
-    return row
+    if not stopped:
+        return {}
+    return {"clocks": {result.clock: figures_text(result.figures()) for result in stopped}}

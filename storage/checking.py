@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.task_events import holder_of
 from storage.chain import (
     GENESIS,
     VERSION_FIELDS,
@@ -19,8 +20,18 @@ from storage.chain import (
     first_break,
     version_hash,
 )
-from storage.records import AnyRow, parsed
-from storage.tables import actions, applications, calendars, events, notices, tasks
+from storage.checking_inbox import documents_of, of_its_documents, of_its_opinions, opinions_of
+from storage.records import AnyRow, figures_text, history_of, parsed
+from storage.tables import (
+    actions,
+    applications,
+    calendars,
+    events,
+    messages,
+    notices,
+    results,
+    tasks,
+)
 
 _LINK = [f.name for f in fields(Link)]
 
@@ -51,11 +62,19 @@ async def break_of_case(
     on_file = (await db.execute(sa.select(tasks).where(tasks.c.case_no == no))).all()
     asked = (await db.execute(sa.select(actions).where(actions.c.case_no == no))).all()
     told = (await db.execute(sa.select(notices).where(notices.c.case_no == no))).all()
+    stopped = (await db.execute(sa.select(results).where(results.c.case_no == no))).all()
+    posted = (await db.execute(sa.select(messages).where(messages.c.case_no == no))).all()
+    put = await documents_of(db, no)
+    asked_outside = await opinions_of(db, no)
     differences = chain(
         _of_the_case(case, rows),
         _of_its_tasks({row.id: row for row in on_file}, rows),
         _of_its_actions({row.id: row for row in asked}, rows),
         _of_its_notices({row.id: row for row in told}, rows),
+        _of_its_results(case.district, {(row.clock, row.round): row for row in stopped}, rows),
+        _of_its_messages(posted, rows),
+        of_its_documents(put, rows),
+        of_its_opinions(asked_outside, rows),
     )
     return next((Break(no, seq, why) for seq, why in differences), None), first_hash
 
@@ -90,6 +109,7 @@ def _of_its_tasks(
 ) -> Iterator[tuple[int | None, str]]:
     states = dict.fromkeys(on_file, "")
     owed: dict[str, tuple[int, str, str | None]] = {}
+    reported: dict[str, tuple[int | None, str]] = {}
     for row in rows:
         body, task = parsed(row.body), on_file.get(row.task_id)
         match row.kind:
@@ -99,6 +119,9 @@ def _of_its_tasks(
             case "calendar_changed":
                 for task_id, moved in body["tasks"].items():
                     owed[task_id] = (row.seq, owed[task_id][1], moved["new"])
+            case "task_reported":
+                owed[row.task_id] = (row.seq, owed[row.task_id][1], body["due_on"])
+                reported[row.task_id] = (row.seq, body["history_sha256"])
             case "task_decided":
                 states[row.task_id] = "done"
                 if (
@@ -119,6 +142,11 @@ def _of_its_tasks(
         if task is None or (task.owed_by, due_on) != (owed_by, owed_until):
             yield seq, f"who owes {task_id}, or until when, was changed"
     for task_id, task in sorted(on_file.items()):
+        last_seq, history = reported.get(task_id, (None, digest("[]")))
+        if digest(task.history) != history:
+            yield last_seq, f"what was reported of {task_id} was changed"
+        elif task.held_by != holder_of(history_of(task.history)):
+            yield last_seq, f"who holds {task_id} is not what was reported"
         if task.outcome is not None and states[task_id] != "done":
             yield None, f"the outcome of {task_id} has no event"
         elif task.state != states[task_id]:
@@ -159,6 +187,14 @@ def _of_its_notices(
                 on_record |= ids
                 for missing in sorted(ids - told.keys()):
                     yield row.seq, f"the notice {missing} was taken out"
+            case "filed" | "opinion_given":
+                on_record |= set(body.get("told", ()))
+                for missing in sorted(set(body.get("told", ())) - told.keys()):
+                    yield row.seq, f"the notice {missing} was taken out"
+            case "task_reported" if body["is_told"]:
+                on_record.add(row.once)
+                if row.once not in told:
+                    yield row.seq, f"the notice {row.once} was taken out"
             case "notice_replied":
                 replies[body["notice"]] = body["reply_sha256"]
             case _:
@@ -168,6 +204,62 @@ def _of_its_notices(
             yield None, f"the notice {notice_id} has no event"
         elif (notice.reply and digest(notice.reply)) != replies.get(notice_id):
             yield None, f"the reply to {notice_id} is not what the record says"
+
+
+def _of_its_results(
+    district: str, stopped: Mapping[tuple[str, int], AnyRow], rows: Sequence[AnyRow]
+) -> Iterator[tuple[int | None, str]]:
+    on_record: set[tuple[str, int]] = set()
+    for row in rows:
+        if row.kind not in ("ended", "bundle_concluded"):
+            continue
+        body = parsed(row.body)
+        # Clocks that stopped before results were kept have none.
+        for clock, figures in body.get("clocks", {}).items():
+            key = (clock, body.get("round", 0))
+            on_record.add(key)
+            result = stopped.get(key)
+            if result is None:
+                yield row.seq, f"the result of {clock} was taken out"
+            elif result.district != district or figures != figures_text(
+                {name: result._mapping[name] for name in figures}
+            ):
+                yield row.seq, f"the result of {clock} was changed"
+    for clock, round_no in sorted(stopped.keys() - on_record):
+        yield None, f"the result of {clock}, round {round_no}, has no event"
+
+
+def _of_its_messages(
+    posted: Sequence[AnyRow], rows: Sequence[AnyRow]
+) -> Iterator[tuple[int | None, str]]:
+    """Check that systems are told of nothing that did not happen.
+
+    That none is missing cannot be seen: whether an agency has a system is not on record.
+    """
+    on_record: dict[str, str | None] = {}
+    revisions: set[int] = set()
+    for row in rows:
+        body = parsed(row.body)
+        match row.kind:
+            case "ended":
+                on_record |= {f"withdrawn.{task_id}": None for task_id in body["closed_tasks"]}
+            case "calendar_changed":
+                for task_id, moved in body["tasks"].items():
+                    on_record[f"{row.once}.{task_id}"] = moved["new"]
+            case "task_reported":
+                on_record[row.once] = body["due_on"]
+            case "permits_listed":
+                revisions.add(body["round"])
+            case _:
+                pass
+    for message in sorted(posted, key=lambda each: int(each.number)):
+        body = parsed(message.body)
+        if message.kind == "revised" and body["round"] in revisions:
+            on_record[f"revised.{message.task_id}.{body['round']}"] = None
+        if message.id not in on_record:
+            yield None, f"the message {message.id} has no event"
+        elif body["new_due_on"] != on_record[message.id]:
+            yield None, f"the message {message.id} is not what the record says"
 
 
 async def break_of_calendars(db: AsyncConnection) -> Break | None:

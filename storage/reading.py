@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, date, datetime
-from typing import Any, Generic, Self, TypeVar
+from datetime import date, datetime
+from typing import Any, Generic, Literal, Self, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.civil_clock import CivilClock
-from domain.errors import FieldProblem, InputRefused, UnknownCase, UnknownTask
+from domain.connection import TaskKind
+from domain.errors import UnknownCase, UnknownTask
+from domain.task_events import NOBODY
 from storage.chain import GENESIS, Break
 from storage.checking import break_of_calendars, break_of_case
+from storage.cursors import bad_cursor, cursor_of, cursor_parts, date_and_id, instant_and_id
 from storage.database import snapshot
 from storage.records import AnyRow, TaskRecord, clock_of, parsed
 from storage.tables import actions, applications, events, notices, register, tasks
@@ -76,6 +78,41 @@ class CaseFilter:
     channel: str | None = None
     q: str | None = None
     submitted_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFilter:
+    """Which tasks a list shows; None leaves a field open.
+
+    Attributes:
+        held_by: who within the agency holds them; `NOBODY` for those that nobody does.
+        due_before: civil date; tasks without a deadline are not due before any.
+    """
+
+    owed_by: str | None = None
+    state: str | None = None
+    kind: TaskKind | None = None
+    held_by: str | None = None
+    due_before: date | None = None
+
+    def conditions(self) -> Iterator[sa.ColumnElement[bool]]:
+        """Yield what holds for every task that is shown."""
+        if self.owed_by is not None:
+            yield tasks.c.owed_by == self.owed_by
+        if self.state is not None:
+            # Written out, so that the database sees which index holds just these.
+            yield tasks.c.state == sa.bindparam(None, self.state, literal_execute=True)
+        if self.kind is not None:
+            yield tasks.c.kind == self.kind.value
+        if self.held_by == NOBODY:
+            yield tasks.c.held_by.is_(None)
+        elif self.held_by is not None:
+            yield tasks.c.held_by == self.held_by
+        if self.due_before is not None:
+            yield tasks.c.due_on < self.due_before
+
+
+Order = Literal["opened", "due"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +205,13 @@ class Reading:
                 )
             )
         if cursor is not None:
-            (last,) = _cursor_parts(cursor, 1)
+            (last,) = cursor_parts(cursor, 1)
             if _SEQUENCE.fullmatch(last) is None:
-                raise _bad_cursor()
+                raise bad_cursor()
             statement = statement.where(applications.c.sequence < int(last))
         rows = await self._rows(statement.limit(limit + 1))
         shown = tuple(CaseRecord.of(row) for row in rows[:limit])
-        return Page(shown, _cursor(shown[-1].sequence) if len(rows) > limit else None)
+        return Page(shown, cursor_of(shown[-1].sequence) if len(rows) > limit else None)
 
     async def events(self, no: str) -> tuple[EventRecord, ...]:
         """Return everything that happened to a case, in order; empty if there is no such case."""
@@ -204,20 +241,19 @@ class Reading:
         return tuple(TaskRecord.of(row) for row in rows)
 
     async def tasks(
-        self, *, owed_by: str | None, state: str | None, limit: int, cursor: str | None
+        self, wanted: TaskFilter, *, limit: int, cursor: str | None, order: Order = "opened"
     ) -> Page[TaskRecord]:
-        """Return tasks in the order they were opened.
+        """Return tasks in the order they were opened, or by deadline, those without one last.
 
         Raises:
-            InputRefused: the cursor is not one that was given out.
+            InputRefused: the cursor is not one that was given out for this order.
         """
-        statement = TASKS.order_by(tasks.c.opened_at, tasks.c.id)
-        if owed_by is not None:
-            statement = statement.where(tasks.c.owed_by == owed_by)
-        if state is not None:
-            statement = statement.where(tasks.c.state == state)
+        statement = TASKS.where(*wanted.conditions())
+        if order == "due":
+            return await self._tasks_by_deadline(statement, limit, cursor)
+        statement = statement.order_by(tasks.c.opened_at, tasks.c.id)
         if cursor is not None:
-            opened_at, last_id = _instant_and_id(cursor)
+            opened_at, last_id = instant_and_id(cursor)
             statement = statement.where(
                 sa.tuple_(tasks.c.opened_at, tasks.c.id)
                 > sa.tuple_(sa.literal(opened_at, tasks.c.opened_at.type), sa.literal(last_id))
@@ -226,7 +262,32 @@ class Reading:
         shown = tuple(TaskRecord.of(row) for row in rows[:limit])
         if len(rows) <= limit:
             return Page(shown, None)
-        return Page(shown, _cursor(shown[-1].opened_at.isoformat(), shown[-1].id))
+        return Page(shown, cursor_of(shown[-1].opened_at.isoformat(), shown[-1].id))
+
+    async def _tasks_by_deadline(
+        self, statement: sa.Select[*tuple[Any, ...]], limit: int, cursor: str | None
+    ) -> Page[TaskRecord]:
+        # Databases disagree on where nulls stand in an index, so those are asked for by themselves.
+        due_on = tasks.c.due_on
+        dated = statement.where(due_on.is_not(None)).order_by(due_on, tasks.c.id)
+        undated = statement.where(due_on.is_(None)).order_by(tasks.c.id)
+        parts = [dated, undated]
+        if cursor is not None:
+            last_due, last_id = date_and_id(cursor)
+            if last_due is None:
+                parts = [undated.where(tasks.c.id > last_id)]
+            else:
+                last = sa.tuple_(sa.literal(last_due, due_on.type), sa.literal(last_id))
+                parts = [dated.where(sa.tuple_(due_on, tasks.c.id) > last), undated]
+        rows: list[AnyRow] = []
+        async with snapshot(self.engine) as db:
+            for part in parts:
+                if len(rows) <= limit:
+                    rows += (await db.execute(part.limit(limit + 1 - len(rows)))).all()
+        shown = tuple(TaskRecord.of(row) for row in rows[:limit])
+        if len(rows) <= limit:
+            return Page(shown, None)
+        return Page(shown, cursor_of(shown[-1].due_on or "", shown[-1].id))
 
     async def unstarted(self, limit: int = 200) -> tuple[CaseRecord, ...]:
         """Return cases whose process is not known to have been started, oldest first."""
@@ -242,6 +303,11 @@ class Reading:
         statement = TASKS.where(tasks.c.state == "done", tasks.c.delivered.is_(False)).order_by(
             tasks.c.done_at, tasks.c.id
         )
+        return tuple(TaskRecord.of(row) for row in await self._rows(statement.limit(limit)))
+
+    async def unheard(self, limit: int = 200) -> tuple[TaskRecord, ...]:
+        """Return tasks whose deadline has changed without their process knowing, in id's order."""
+        statement = TASKS.where(tasks.c.changes_told < tasks.c.changes).order_by(tasks.c.id)
         return tuple(TaskRecord.of(row) for row in await self._rows(statement.limit(limit)))
 
     async def submitted_content(self, by: str, key: str) -> Mapping[str, Any] | None:
@@ -298,7 +364,7 @@ class Reading:
         if recipient is not None:
             statement = statement.where(notices.c.recipient == recipient)
         if cursor is not None:
-            sent_at, last_id = _instant_and_id(cursor)
+            sent_at, last_id = instant_and_id(cursor)
             statement = statement.where(
                 sa.tuple_(notices.c.sent_at, notices.c.id)
                 < sa.tuple_(sa.literal(sent_at, notices.c.sent_at.type), sa.literal(last_id))
@@ -307,7 +373,7 @@ class Reading:
         shown = tuple(NoticeRecord.of(row) for row in rows[:limit])
         if len(rows) <= limit:
             return Page(shown, None)
-        return Page(shown, _cursor(shown[-1].sent_at.isoformat(), shown[-1].id))
+        return Page(shown, cursor_of(shown[-1].sent_at.isoformat(), shown[-1].id))
 
     async def is_action_taken(self, action_id: str) -> bool:
         """Whether an action that was asked for has taken effect."""
@@ -350,40 +416,3 @@ TASKS = sa.select(
     applications.c.investment,
     applications.c.asks_area.label("case_asks_area"),
 ).select_from(tasks.join(applications))
-
-
-def _cursor(*parts: object) -> str:
-    return base64.urlsafe_b64encode("|".join(map(str, parts)).encode()).decode()
-
-
-def _cursor_parts(cursor: str, count: int) -> list[str]:
-    try:
-        parts = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().split("|")
-    except ValueError:
-        raise _bad_cursor() from None
-    # PostgreSQL takes no NUL in a text, be it only compared.
-    if len(parts) != count or any("\x00" in part for part in parts):
-        raise _bad_cursor()
-    return parts
-
-
-def _instant_and_id(cursor: str) -> tuple[datetime, str]:
-    at, last_id = _cursor_parts(cursor, 2)
-    try:
-        instant = datetime.fromisoformat(at)
-    except ValueError:
-        raise _bad_cursor() from None
-    # Given out in UTC, which every instant of the calendar fits.
-    if instant.tzinfo is not UTC:
-        raise _bad_cursor()
-    return instant, last_id
-
-
-def _bad_cursor() -> InputRefused:
-    return InputRefused(
-        FieldProblem(
-            "cursor",
-            "not a cursor of this list; leave it out to begin at the first page",
-            "游标无效，请不带游标从第一页开始",
-        )
-    )

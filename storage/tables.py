@@ -130,12 +130,70 @@ tasks = Table(
     Column("closed_by", String(40)),
     Column("delivered", Boolean, nullable=False),
     Column("push_problem", Text),
+    # Why its agency's system does not take it, if it did not answer; refusals are in push_problem.
+    Column("push_failure", String(200)),
+    # Since when (civil) the push was refused or not answered; null once it is taken.
+    Column("push_failing_since", Instant),
+    # What was reported of it before it was decided, in order; only grows (RB-2.1).
+    Column("history", Text, nullable=False, server_default=sa.text("'[]'")),
+    # How many changes of its deadline there were, and of how many its process was told.
+    Column("changes", Integer, nullable=False, server_default=sa.text("0")),
+    Column("changes_told", Integer, nullable=False, server_default=sa.text("0")),
+    # Who within its agency holds it, as the history has it; kept to be asked for.
+    Column("held_by", String(40)),
     Index("ix_tasks_owed_by_state", "owed_by", "state", "opened_at", "id"),
+    # An inbox: what an agency owes, by deadline; all of it, or what one of its officers holds.
+    Index(
+        "ix_tasks_inbox",
+        "owed_by",
+        "due_on",
+        "id",
+        sqlite_where=sa.text("state = 'open'"),
+        postgresql_where=sa.text("state = 'open'"),
+    ),
+    Index(
+        "ix_tasks_held_by",
+        "held_by",
+        "due_on",
+        "id",
+        sqlite_where=sa.text("state = 'open' and held_by is not null"),
+        postgresql_where=sa.text("state = 'open' and held_by is not null"),
+    ),
+    Index(
+        "ix_tasks_push_failing",
+        "id",
+        sqlite_where=sa.text("state = 'open' and push_failing_since is not null"),
+        postgresql_where=sa.text("state = 'open' and push_failing_since is not null"),
+    ),
     Index(
         "ix_tasks_undelivered",
         "id",
         sqlite_where=sa.text("state = 'done' and delivered = 0"),
         postgresql_where=sa.text("state = 'done' and delivered = false"),
+    ),
+    # What departments decided in a period, and how much of it late.
+    Index(
+        "ix_tasks_permits_done",
+        "done_at",
+        "owed_by",
+        "is_late",
+        sqlite_where=sa.text("kind = 'permits' and state = 'done'"),
+        postgresql_where=sa.text("kind = 'permits' and state = 'done'"),
+    ),
+    # What is owed with a limit, for the lights.
+    Index(
+        "ix_tasks_watched",
+        "owed_by",
+        "kind",
+        "due_on",
+        sqlite_where=sa.text("state = 'open' and limit_working_days is not null"),
+        postgresql_where=sa.text("state = 'open' and limit_working_days is not null"),
+    ),
+    Index(
+        "ix_tasks_untold",
+        "id",
+        sqlite_where=sa.text("changes_told < changes"),
+        postgresql_where=sa.text("changes_told < changes"),
     ),
 )
 
@@ -199,4 +257,96 @@ notices = Table(
     Column("reply", Text),
     Column("replied_at", Instant),
     Index("ix_notices_recipient", "recipient", "sent_at", "id"),
+)
+
+# What agencies' systems are told of. The id names the cause, so that each is told once.
+messages = Table(
+    "messages",
+    metadata,
+    # In the order in which they are sent.
+    Column("number", Integer, primary_key=True),
+    Column("id", String(200), nullable=False, unique=True),
+    Column("case_no", ForeignKey("applications.no"), nullable=False, index=True),
+    Column("task_id", String(80), nullable=False),
+    Column("agency", String(40), nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_try_at", Instant),
+    Column("is_refused", Boolean, nullable=False),
+    Column("problem", String(200)),
+    Column("delivered_at", Instant),
+    Index(
+        "ix_messages_undelivered",
+        "agency",
+        "is_refused",
+        "number",
+        sqlite_where=sa.text("delivered_at is null"),
+        postgresql_where=sa.text("delivered_at is null"),
+    ),
+)
+
+# What a stopped clock came to; a row is written with the event that stopped it and never changed.
+results = Table(
+    "results",
+    metadata,
+    Column("case_no", ForeignKey("applications.no"), primary_key=True),
+    Column("clock", String(40), primary_key=True),
+    # Of the bundle; 0 for a clock of the case itself.
+    Column("round", Integer, primary_key=True, autoincrement=False),
+    Column("district", String(6), nullable=False),
+    Column("started_on", sa.Date, nullable=False),
+    Column("stopped_on", sa.Date, nullable=False),
+    Column("gross", Integer, nullable=False),
+    Column("net", Integer, nullable=False),
+    Column("limit_working_days", Integer),
+    Column("is_met", Boolean),
+    Column("calendar_version", String(40), nullable=False),
+    # Holds all that an average asks for, so that the rows themselves are not read.
+    Index(
+        "ix_results_stopped_on",
+        "stopped_on",
+        "clock",
+        "limit_working_days",
+        "district",
+        "net",
+        "is_met",
+    ),
+)
+
+# What agencies put with their tasks: the documents that state their decisions. Never changed.
+documents = Table(
+    "documents",
+    metadata,
+    Column("task_id", ForeignKey("tasks.id"), primary_key=True),
+    Column("sha256", String(64), primary_key=True),
+    Column("case_no", ForeignKey("applications.no"), nullable=False, index=True),
+    Column("media_type", String(40), nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("name", String(200)),
+    Column("put_by", String(40), nullable=False),
+    Column("put_at", Instant, nullable=False),
+    Column("content", sa.LargeBinary, nullable=False),
+)
+
+# What units without an account were asked, and said. Of a link, only the digest of its secret.
+opinions = Table(
+    "opinions",
+    metadata,
+    Column("task_id", ForeignKey("tasks.id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("case_no", ForeignKey("applications.no"), nullable=False, index=True),
+    Column("idempotency_key", String(200), nullable=False),
+    Column("token_sha256", String(64), nullable=False, unique=True),
+    Column("unit", String(200), nullable=False),
+    Column("question", Text, nullable=False),
+    Column("answer_by", sa.Date, nullable=False),
+    Column("asked_by", String(40), nullable=False),
+    Column("asked_at", Instant, nullable=False),
+    Column("opinion", String(20)),
+    Column("text", Text),
+    Column("by_unit", String(200)),
+    Column("answered_at", Instant),
+    sa.UniqueConstraint("task_id", "idempotency_key"),
 )

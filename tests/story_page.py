@@ -30,9 +30,11 @@ _HEAD = """# The story of a connection
 
 Drawn by `python -m tests.story_page` from the tables in `domain/connection.py` and from the policy;
 a test keeps it up to date. Boxes are tasks, arrows are outcomes, rounded boxes are endings. An
-outcome with several arrows opens all tasks they lead to at once, and `inspection` waits for both
-`build_line` and `customer_works` (RB-6.2). Papers about which the desk says nothing for {notice}
-working days count as accepted (RB-3.5); no other silence is an answer (RB-4.5).
+outcome with several arrows opens all tasks they lead to at once; dotted ones only where the facts
+of the route or the answers call for them. `build_line` waits for every permit and consent, and
+`inspection` for both `build_line` and `customer_works` (RB-6.2). For what ends on record, nothing
+waits. Papers about which the desk says nothing for {notice} working days count as accepted
+(RB-3.5); no other silence is an answer (RB-4.5).
 """
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from itertools import count
 
 from temporalio import workflow
@@ -22,6 +22,8 @@ with workflow.unsafe.imports_passed_through():
         BundleResult,
         CaseRef,
         Closing,
+        PapersToFollow,
+        PermitPlan,
         RouteRemark,
         Withdrawal,
     )
@@ -59,6 +61,7 @@ class Application:
         self._is_over = False
         self._is_closed = False
         self._watch = Watch(case)
+        self._aside: list[asyncio.Task[Answer]] = []
         self._calendar_changes = self._changes_seen = 0
 
     @workflow.run
@@ -67,6 +70,9 @@ class Application:
         story = asyncio.create_task(self._story())
         await workflow.wait_condition(lambda: story.done() or self._withdrawal is not None)
         watching.cancel()
+        for aside in self._aside:
+            aside.cancel()
+        await asyncio.gather(*self._aside, return_exceptions=True)
         if not story.done():
             story.cancel()
             # Whatever it raises now says only that it was cancelled.
@@ -94,7 +100,11 @@ class Application:
 
     async def _connected_at_low_voltage(self) -> Ending:
         await self._papers_checked()
-        await self._line_filed(await self._surveyed())
+        remarks = await self._surveyed()
+        if remarks and self._case.edition >= 2:
+            # RB-4.3: a person looks; it does not stop the clock, so nothing waits for it.
+            self._beside(TaskKind.LOOK_AT_ROUTE, remarks=tuple(remarks))
+        await self._line_filed(remarks)
         await self._line_built()
         await self._contract_signed()
         return await self._energised()
@@ -107,7 +117,10 @@ class Application:
             # RB-3.5: one notice names everything missing; after it, accept or decline.
             await self._answered(TaskKind.CORRECT_PAPERS)
             answer = await self._answered(TaskKind.CHECK_PAPERS, round_no=2)
-        await on_file(CaseFileActivities.accept_case, self._case.policy, self._case.no, answer)
+        accepted_at = await on_file(
+            CaseFileActivities.accept_case, self._case.policy, self._case.no, answer
+        )
+        self._watch.accepted(accepted_at)
 
     async def _answered_or_deemed_accepted(self) -> Answer:
         """Wait for the desk's answer, but not beyond the days in which it may give notice.
@@ -171,7 +184,11 @@ class Application:
 
     async def _line_filed(self, remarks: list[RouteRemark]) -> None:
         # RB-4.3: filing (备案) instead of approval; what a person should see goes with it.
-        await self._answered(TaskKind.FILING, remarks=tuple(remarks))
+        filed = await self._answered(TaskKind.FILING, remarks=tuple(remarks))
+        if self._case.edition >= 2:
+            await on_file(
+                CaseFileActivities.file_with_departments, self._case.policy, self._case.no, filed
+            )
 
     # ------------------------------------------------------------------ high voltage
 
@@ -190,16 +207,40 @@ class Application:
         """Design a route and have it permitted; revise it as long as a department refuses."""
         for round_no in count(1):
             designed = await self._answered(TaskKind.LINE_DESIGN, round_no=round_no)
-            asks = await on_file(
-                CaseFileActivities.list_permits,
-                self._case.policy,
-                self._case.no,
-                round_no,
-                designed,
+            plan = await self._permits_planned(round_no, designed)
+            result, has_consent = await asyncio.gather(
+                self._approved_in_parallel(Bundle(self._case, round_no, plan.asks)),
+                self._consented(round_no, plan.exceptions),
             )
-            result = await self._approved_in_parallel(Bundle(self._case, round_no, tuple(asks)))
-            if result.may_build:
+            for papers in result.papers:
+                self._papers_follow(round_no, papers)
+            if result.may_build and has_consent:
                 return
+
+    async def _permits_planned(self, round_no: int, designed: Answer) -> PermitPlan:
+        policy, no = self._case.policy, self._case.no
+        if self._case.edition >= 2:
+            return await on_file(CaseFileActivities.plan_permits, policy, no, round_no, designed)
+        asks = await on_file(CaseFileActivities.list_permits, policy, no, round_no, designed)
+        return PermitPlan(tuple(asks), ())
+
+    async def _consented(self, round_no: int, exceptions: tuple[RouteRemark, ...]) -> bool:
+        """RB-4.4: what needs consent outside the window is asked for beside the bundle."""
+        if not exceptions:
+            return True
+        answer = await self._answered(TaskKind.CONSENT, round_no=round_no, remarks=exceptions)
+        return answer.code is Code.CONSENTED
+
+    def _papers_follow(self, round_no: int, papers: PapersToFollow) -> None:
+        """RB-4.5: papers that follow (容缺) hold up nothing, but are watched."""
+        self._beside(
+            TaskKind.PAPERS,
+            round_no=round_no,
+            department=papers.department,
+            papers=papers.papers,
+            due_on=papers.due_on,
+        )
+        self._watch.look_by(papers.alarm_at)
 
     async def _approved_in_parallel(self, bundle: Bundle) -> BundleResult:
         self._reached = TaskKind.PERMITS
@@ -245,6 +286,29 @@ class Application:
             raise _StoryEnds(answer.case_ending)
         return answer
 
+    def _beside(
+        self,
+        kind: TaskKind,
+        *,
+        round_no: int = 1,
+        department: str | None = None,
+        remarks: tuple[RouteRemark, ...] = (),
+        papers: tuple[str, ...] = (),
+        due_on: date | None = None,
+    ) -> None:
+        """Owe a task that the story does not wait for; it is closed with the case."""
+        self._watch.owed(kind)
+        owing = owe(
+            self._case,
+            kind,
+            round_no=round_no,
+            department=department,
+            remarks=remarks,
+            papers=papers,
+            due_on=due_on,
+        )
+        self._aside.append(asyncio.create_task(owing))
+
     def _unless_it_ends(self, kind: TaskKind, answer: Answer) -> Answer:
         assert answer.code is not None  # only where the case has ended, see `_owed`
         match STORY[self._case.voltage][kind][answer.code].then:
@@ -268,6 +332,11 @@ class Application:
     def calendar_changed(self) -> None:
         """Deadlines on file have moved; look at them."""
         self._calendar_changes += 1
+        self._watch.look_now()
+
+    @workflow.signal
+    def deadlines_moved(self) -> None:
+        """A clock was stopped, or goes on (RB-4.6); look at the deadlines."""
         self._watch.look_now()
 
     @workflow.update

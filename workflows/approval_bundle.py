@@ -11,7 +11,7 @@ from workflows.owing import on_file, owe
 
 with workflow.unsafe.imports_passed_through():
     from activities.casefile import CaseFileActivities
-    from activities.messages import Bundle, BundleResult
+    from activities.messages import Ask, Bundle, BundleResult
     from domain.connection import TaskKind
 
 
@@ -38,18 +38,24 @@ class ApprovalBundle:
 
     async def _every_department_answered(self, bundle: Bundle) -> None:
         # No department waits for another (不互为前置); one refusal cancels nobody (RB-4.7).
-        await asyncio.gather(
-            *(
-                owe(
-                    bundle.case,
-                    TaskKind.PERMITS,
-                    round_no=bundle.round,
-                    department=ask.department,
-                    items=ask.items,
-                )
-                for ask in bundle.asks
+        await asyncio.gather(*(self._answered(bundle, ask) for ask in bundle.asks))
+
+    async def _answered(self, bundle: Bundle, ask: Ask) -> None:
+        """Ask a department; where it is not competent, ask the one it names, and so on."""
+        department, passed_by = ask.department, tuple[str, ...]()
+        while True:
+            answer = await owe(
+                bundle.case,
+                TaskKind.PERMITS,
+                round_no=bundle.round,
+                department=department,
+                items=ask.items,
+                passed_by=passed_by,
             )
-        )
+            if answer.competent is None:
+                return
+            passed_by = (*passed_by, department)
+            department = answer.competent
 
 
 WITHDRAWN = "withdrawn"

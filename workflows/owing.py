@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
-    from activities.messages import Answer, AskedItem, CaseRef, OwedTask, RouteRemark
+    from activities.messages import (
+        Answer,
+        AskedItem,
+        CaseRef,
+        OwedTask,
+        RouteRemark,
+        task_name,
+    )
     from activities.owe import Owing
     from domain.connection import TaskKind
-    from domain.naming import TaskName
 
 T = TypeVar("T")
 
@@ -40,25 +46,31 @@ async def owe(
     department: str | None = None,
     items: tuple[AskedItem, ...] = (),
     remarks: tuple[RouteRemark, ...] = (),
+    passed_by: tuple[str, ...] = (),
+    papers: tuple[str, ...] = (),
+    due_on: date | None = None,
 ) -> Answer:
     """Owe a task and return its answer; however long it takes, nothing else is waited for."""
     patience = case.patience(kind)
-    name = TaskName(case.no, kind, round_no, department)
+    owed = OwedTask(
+        no=case.no,
+        voltage=case.voltage,
+        policy=case.policy,
+        clock=case.clock,
+        kind=kind,
+        round=round_no,
+        opened_at=case.clock.civil(workflow.now()),
+        department=department,
+        items=items,
+        remarks=remarks,
+        passed_by=passed_by,
+        papers=papers,
+        due_on=due_on,
+    )
     return await workflow.execute_activity_method(
         Owing.owe,
-        OwedTask(
-            no=case.no,
-            voltage=case.voltage,
-            policy=case.policy,
-            clock=case.clock,
-            kind=kind,
-            round=round_no,
-            opened_at=case.clock.civil(workflow.now()),
-            department=department,
-            items=items,
-            remarks=remarks,
-        ),
-        activity_id=str(name),
+        owed,
+        activity_id=str(task_name(owed)),
         start_to_close_timeout=_lasting(case, patience.answer_within),
         schedule_to_close_timeout=BEYOND_ANY_CASE,
         # Each attempt looks into the case file and pushes again. The first come soon, for a system

@@ -24,19 +24,30 @@ class Watch:
     def __init__(self, case: CaseRef) -> None:
         self._case = case
         self._look_at: datetime | None = None
+        self._resumed_s: float | None = None
+
+    def accepted(self, since: datetime | None) -> None:
+        """Have the clocks of the case watched, which run since then (None: as before, not)."""
+        if since is not None:
+            self._look_after(self._case.clocks_alarm_after_s, since)
 
     def owed(self, kind: TaskKind) -> None:
         """Have a task of this kind, owed from now on, watched."""
-        earliest = self._case.alarm_after_s.get(kind)
-        if earliest is not None:
-            today = self._case.clock.civil(workflow.now())
-            midnight = datetime.combine(today.date(), time.min, today.tzinfo)
-            self._look_by(midnight + timedelta(seconds=earliest))
+        now = self._case.clock.civil(workflow.now())
+        self._look_after(self._case.alarm_after_s.get(kind), now)
+        # With it, a clock of the case that stood still may go on.
+        self._look_after(self._resumed_s, now)
 
     def look_now(self) -> None:
         """Look into the file at once: deadlines have moved."""
-        if self._case.alarm_after_s:
-            self._look_by(self._case.clock.civil(workflow.now()))
+        self.look_by(self._case.clock.civil(workflow.now()))
+
+    def look_by(self, at: datetime | None) -> None:
+        """Look at this civil instant, at the latest; None: not for this."""
+        if at is None or not self._case.alarm_after_s:
+            return
+        if self._look_at is None or at < self._look_at:
+            self._look_at = at
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -45,11 +56,17 @@ class Watch:
             if await self._comes_first(self._look_at):
                 self._look_at = None
                 now = self._case.clock.civil(workflow.now())
-                following = await on_file(
-                    CaseFileActivities.ring_ladder, self._case.policy, self._case.no, now
-                )
-                if following is not None:
-                    self._look_by(following)
+                following = await self._looked(now)
+                self.look_by(following)
+
+    async def _looked(self, now: datetime) -> datetime | None:
+        """Send what is due; return when to look again."""
+        policy, no = self._case.policy, self._case.no
+        if self._case.clocks_alarm_after_s is None:
+            return await on_file(CaseFileActivities.ring_ladder, policy, no, now)
+        outlook = await on_file(CaseFileActivities.look_out, policy, no, now)
+        self._resumed_s = outlook.resumed_s
+        return outlook.next_at
 
     async def _comes_first(self, at: datetime | None) -> bool:
         """Wait until `at`; false if something is to be looked at before."""
@@ -63,6 +80,8 @@ class Watch:
             return True
         return False
 
-    def _look_by(self, at: datetime) -> None:
-        if self._look_at is None or at < self._look_at:
-            self._look_at = at
+    def _look_after(self, seconds: float | None, since: datetime) -> None:
+        """Look so many civil seconds after the midnight before `since`; None: not for this."""
+        if seconds is not None:
+            midnight = datetime.combine(since.date(), time.min, since.tzinfo)
+            self.look_by(midnight + timedelta(seconds=seconds))

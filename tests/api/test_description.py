@@ -7,15 +7,37 @@ from typing import Any
 
 import pytest
 
-from api import calendar_schemas, calendar_years, notices, schemas
+from api import (
+    bulk,
+    calendar_schemas,
+    calendar_years,
+    documents,
+    notices,
+    opinions,
+    permit_schemas,
+    schemas,
+    supervision_schemas,
+    undelivered,
+    webhooks,
+)
 from api.description import EXAMPLES
 from api.problems import PROBLEMS
 from domain.application import Document
 from domain.connection import TaskKind
+from domain.documents import MAGIC
+from domain.task_events import TaskEventKind
 from tests.api.answers import problem
 from tests.support.cases import HIGH, new_task
 from tests.support.databases import connected
 from tests.support.serving import Api
+
+DOCUMENTS = "/api/v1/tasks/{task_id}/documents/{sha256}"
+FILES = {
+    ("GET", "/api/v1/exchange/permits"): {"application/x-ndjson", "text/csv"},
+    ("GET", DOCUMENTS): set(MAGIC),
+}
+"""What calls answer with that answer with a file."""
+SIGNED_BY = {"webhook-id", "webhook-timestamp", "webhook-signature"}
 
 
 @pytest.fixture
@@ -32,9 +54,12 @@ def _calls(description: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, An
 
 
 def _examples(call: dict[str, Any]) -> list[Any]:
-    content = call["requestBody"]["content"]["application/json"]
-    named = [example["value"] for example in content.get("examples", {}).values()]
-    return [*named, *content["schema"].get("examples", ())]
+    found: list[Any] = []
+    for content in call["requestBody"]["content"].values():
+        found += [example["value"] for example in content.get("examples", {}).values()]
+        found += content["schema"].get("examples", ())
+        found += [content["example"]] if "example" in content else []
+    return found
 
 
 async def test_every_call_is_described(description: dict[str, Any]) -> None:
@@ -46,9 +71,10 @@ async def test_every_call_is_described(description: dict[str, Any]) -> None:
             assert response["description"], (method, path, status)
             types = set(response["content"])
             is_refusal = status.startswith("4") or ("actions" in path and status == "503")
-            expected = "application/problem+json" if is_refusal else "application/json"
-            assert types == {expected}, (method, path, status)
-            assert response["content"][expected]["schema"], (method, path, status)
+            usual = "application/problem+json" if is_refusal else "application/json"
+            expected = FILES.get((method, path), {usual}) if status == "200" else {usual}
+            assert types == expected, (method, path, status)
+            assert all(shown["schema"] for shown in response["content"].values())
         if path.startswith("/api/v1/") and "open to all" not in call["tags"]:
             assert call["security"], (method, path)
             assert {"401", "403"} <= set(call["responses"]), (method, path)
@@ -56,7 +82,7 @@ async def test_every_call_is_described(description: dict[str, Any]) -> None:
 
 async def test_every_call_that_writes_has_an_example(description: dict[str, Any]) -> None:
     writing = [(m, p, call) for m, p, call in _calls(description) if m in ("POST", "PUT")]
-    assert len(writing) == 8
+    assert len(writing) >= 9
     for method, path, call in writing:
         assert "requestBody" not in call or _examples(call), (method, path)
 
@@ -65,20 +91,41 @@ async def test_every_answer_has_an_example_of_its_shape(description: dict[str, A
     for method, path, call in _calls(description):
         for status, response in call["responses"].items():
             if status.startswith("2"):
-                shown = response["content"]["application/json"]
-                assert shown.get("example"), (method, path, status)
+                for shown in response["content"].values():
+                    assert shown.get("example"), (method, path, status)
     models = {"Document": Document}
-    for module in (schemas, calendar_schemas, calendar_years, notices):
+    for module in (
+        schemas,
+        calendar_schemas,
+        calendar_years,
+        bulk,
+        documents,
+        notices,
+        opinions,
+        permit_schemas,
+        supervision_schemas,
+        undelivered,
+        webhooks,
+    ):
         models |= vars(module)
     for name, example in EXAMPLES.items():
         models[name].model_validate(example)
 
 
 async def test_the_push_to_agencies_is_described(description: dict[str, Any]) -> None:
-    (push,) = description["webhooks"].values()
-    shown = push["put"]["requestBody"]["content"]["application/json"]
+    push = description["webhooks"]["tasks/{id}"]["put"]
+    shown = push["requestBody"]["content"]["application/json"]
     schemas.TaskBody.model_validate(shown["example"])
-    assert {"200", "202", "4XX", "5XX"} <= set(push["put"]["responses"])
+    assert {"200", "202", "4XX", "5XX"} <= set(push["responses"])
+    assert {each["name"] for each in push["parameters"]} >= SIGNED_BY
+
+
+async def test_the_event_of_a_change_is_described(description: dict[str, Any]) -> None:
+    event = description["webhooks"]["events"]["post"]
+    shown = event["requestBody"]["content"]["application/cloudevents+json"]
+    webhooks.ChangeEvent.model_validate(shown["example"])
+    assert {"204", "4XX", "5XX"} <= set(event["responses"])
+    assert {each["name"] for each in event["parameters"]} >= SIGNED_BY
 
 
 async def test_the_examples_of_a_submission_are_taken(
@@ -114,6 +161,34 @@ async def test_the_examples_of_an_action_are_understood(
         path = f"/api/v1/applications/{no}/actions"
         answer = await api.call("POST", path, key=f"action-{n}", json=body)
         problem(answer, 503, "engine-away")
+
+
+async def test_the_examples_of_an_inbox_are_taken(api: Api, description: dict[str, Any]) -> None:
+    no = (await api.submit(HIGH)).json()["no"]
+    (question,) = _examples(description["paths"]["/api/v1/tasks/{task_id}/opinions"]["post"])
+    (opinion,) = _examples(description["paths"]["/api/v1/opinions/{token}"]["put"])
+    (many,) = _examples(description["paths"]["/api/v1/tasks/outcomes"]["post"])
+    items = tuple(item["item"] for item in many["outcomes"][1]["outcome"]["items"])
+    task = new_task(no, TaskKind.PERMITS, department="water", items=items)
+    task_id = (await api.casefile.open_task(task)).id
+    path = f"/api/v1/tasks/{task_id}/opinions"
+    asked = await api.call("POST", path, "water", key="key-1", json=question)
+    assert asked.status_code == 201, asked.text
+    given = await api.call("PUT", asked.json()["link"], None, json=opinion)
+    assert given.status_code == 200, given.text
+    answer = await api.call("POST", "/api/v1/tasks/outcomes", "water", json=many)
+    assert [each["status"] for each in answer.json()["outcomes"]] == [404, 202]
+
+
+async def test_the_examples_of_a_report_are_taken(api: Api, description: dict[str, Any]) -> None:
+    no = (await api.submit(HIGH)).json()["no"]
+    task = new_task(no, TaskKind.PERMITS, department="water")
+    path = f"/api/v1/tasks/{(await api.casefile.open_task(task)).id}/events"
+    reports = _examples(description["paths"]["/api/v1/tasks/{task_id}/events"]["post"])
+    assert {each["type"] for each in reports} == set(TaskEventKind) - {"correction-closed"}
+    for n, body in enumerate(reports):
+        answer = await api.call("POST", path, "water", key=f"key-{n}", json=body)
+        assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.parametrize("slug", [each.slug for each in PROBLEMS])

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +23,29 @@ from hypothesis import HealthCheck, settings
 
 from api.app import build_app
 from domain.connection import TaskKind
+from domain.documents import MAGIC
 from storage.casefile import CaseFile
 from storage.database import open_engine
+from storage.documents import Documents
+from storage.opinions import Opinions
 from storage.reading import Reading
-from tests.support.cases import HIGH, new_case, new_task
+from tests.support.cases import HIGH, NOON, QUESTION, document, new_case, new_task
 from tests.support.databases import SqliteFiles
 from tests.support.serving import api_settings, authorization, listening
 
 ACTIONS = "/api/v1/applications/{no}/actions"
 Case = schemathesis.Case[Any]
 
-NAMED = r"\{(no|task_id)\}"
+NAMED = r"\{(no|task_id|token)\}"
 ITEM = "示例事项"
+DOCUMENT = document()
+
+
+@schemathesis.serializer(*MAGIC)
+def _as_a_file(_context: object, value: object) -> bytes:
+    """Spell what is generated for a document; its first bytes are mostly not those of one."""
+    return value if isinstance(value, bytes) else str(value).encode(errors="surrogatepass")
+
 
 CONFIG = {
     "checks": {
@@ -70,7 +82,10 @@ bounded = settings(
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A listening API with one case on file, which owes a task to the desk and one to the water."""
+    """A listening API with one case on file, which owes a task to the desk and one to the water.
+
+    With each there is a document, and a question to a unit outside.
+    """
 
     base: str
     url: str
@@ -94,6 +109,18 @@ async def _put_on_file(url: str) -> tuple[str, dict[str, str]]:
         water = await casefile.open_task(
             new_task(no, TaskKind.PERMITS, department="water", items=(ITEM,))
         )
+        for task in (desk, water):
+            await Documents(casefile.engine).put(
+                task.id, DOCUMENT, by=task.owed_by, check=lambda _: NOON
+            )
+            await Opinions(casefile.engine).ask(
+                task.id,
+                QUESTION.model_copy(update={"answer_by": datetime.now(UTC).date()}),
+                token=f"token-of-{task.owed_by}",
+                key="key-1",
+                by=task.owed_by,
+                check=lambda _: datetime.now(UTC),
+            )
         return no, {"desk": desk.id, "water": water.id}
     finally:
         await casefile.close()
@@ -165,5 +192,15 @@ def test_about_its_task_a_department_gets_no_answer_that_is_not_described(
 
 
 def _about_what_is_on_file(case: Case, served: Served, agency: str) -> None:
-    on_file = {"no": served.no, "task_id": served.task_of[agency]}
-    case.path_parameters = {name: on_file[name] for name in case.path_parameters}
+    on_file = {
+        "no": served.no,
+        "task_id": served.task_of[agency],
+        "sha256": DOCUMENT.sha256,
+        "token": f"token-of-{agency}",
+    }
+    if not re.fullmatch("[0-9a-f]{64}", str(case.path_parameters.get("sha256"))):
+        # Meant to be no digest.
+        del on_file["sha256"]
+    case.path_parameters = {
+        name: on_file.get(name, value) for name, value in case.path_parameters.items()
+    }

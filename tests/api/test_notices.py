@@ -10,7 +10,7 @@ import pytest
 from storage.reading import CaseRecord
 from storage.records import Supervision, TaskRecord
 from tests.api.answers import fields, problem
-from tests.support.cases import HIGH, NOON, new_task
+from tests.support.cases import HIGH, NOON, new_task, red
 from tests.support.databases import rows
 from tests.support.serving import Api
 
@@ -18,8 +18,10 @@ NOTICES = "/api/v1/notices"
 
 
 def _red(_case: CaseRecord, tasks: Sequence[TaskRecord]) -> list[Supervision]:
-    body = {"step": "red.1", "light": "red"}
-    return [Supervision(each, "red.1", "special-group", date(2026, 9, 17), body) for each in tasks]
+    return [
+        red(each, step="red.1", recipient="special-group", reply_by=date(2026, 9, 17))
+        for each in tasks
+    ]
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ the 25th to the 27th are off, the 28th is a Monday.
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from fractions import Fraction
 
 import pytest
@@ -34,12 +34,20 @@ from domain.clocks import (
     applicable,
     average,
     due,
+    is_promise_kept,
     ledger_reading,
     left_out,
     light,
+    light_of_due,
     reading,
 )
-from domain.working_time import Interval, StillSuspended, WorkingDays, elapsed
+from domain.working_time import (
+    BusinessHours,
+    Interval,
+    StillSuspended,
+    WorkingDays,
+    elapsed,
+)
 from policy.calendar import calendar
 
 CALENDAR = calendar()
@@ -432,6 +440,25 @@ def test_light_of_a_running_clock(until: int, has_closed: bool, left: int, expec
     assert (shown.due_on, shown.left, shown.light) == (sep(20), left, expected)
 
 
+@pytest.mark.rule("RB-1.4", "RB-5.1")
+@pytest.mark.parametrize(
+    ("at", "left", "expected"),
+    [
+        ("2026-09-15T09:00+08:00", 3, Light.GREEN),
+        ("2026-09-16T00:00+08:00", 2, Light.YELLOW),
+        ("2026-09-18T17:30+08:00", 0, Light.YELLOW),
+        ("2026-09-18T17:30:01+08:00", 0, Light.RED),
+        ("2026-09-18T16:30+00:00", 0, Light.RED),  # the 19th in Shanghai, a Saturday
+        ("2026-09-20T09:00+08:00", -1, Light.RED),  # a Sunday, worked
+        ("2026-09-22T09:00+08:00", -3, Light.RED),
+    ],
+)
+def test_light_of_what_is_due_on_friday_the_18th(at: str, left: int, expected: Light) -> None:
+    civil_now, hours = datetime.fromisoformat(at), BusinessHours(time(8, 30), time(17, 30))
+    shown = light_of_due(sep(18), civil_now, CALENDAR, hours, YELLOW_AT)
+    assert shown == (expected, left)
+
+
 @pytest.mark.rule("RB-1.6")
 def test_reading_that_crosses_an_unpublished_day_is_provisional() -> None:
     due_next_year = read(HV40, 14, ("customer", 14, None))
@@ -474,3 +501,46 @@ def test_average_over_the_cases_completed_in_a_period(
     cases: list[CompletedCase], expected: Average
 ) -> None:
     assert average(WorkingDays(8), cases, sep(1), sep(30)) == expected
+
+
+@pytest.mark.rule("RB-2.2")
+@given(st.lists(st.integers(0, 60), max_size=30), st.integers(1, 40))
+def test_an_average_of_sums_is_that_of_the_cases(net: list[int], limit: int) -> None:
+    days = WorkingDays(limit)
+    summed = Average.of(days, len(net), sum(net))
+    assert summed == average(days, completed(*net), sep(1), sep(30))
+
+
+@pytest.mark.rule("RB-2.2")
+@pytest.mark.parametrize(
+    ("cases", "net", "is_met"),
+    [(1, 8, True), (250, 2000, True), (250, 2001, False), (100, 801, False), (3, 24, True)],
+)
+def test_the_exact_mean_decides(cases: int, net: int, is_met: bool) -> None:
+    """2001 / 250 is 8.004: shown as 8.00, and over all the same."""
+    assert Average.of(WorkingDays(8), cases, net).is_met is is_met
+
+
+@pytest.mark.rule("RB-2.2", "RB-2.6")
+@pytest.mark.parametrize(
+    ("nature", "limit", "cases", "net", "within_limit", "expected"),
+    [
+        (Nature.AVERAGE, 8, 2, 16, 1, True),  # one took 10, the other 6
+        (Nature.AVERAGE, 8, 2, 17, 1, False),
+        (Nature.EVERY_CASE, 5, 2, 8, 2, True),
+        (Nature.EVERY_CASE, 5, 2, 8, 1, False),  # 6 and 2: the mean does not excuse the 6
+        (Nature.AVERAGE, 8, 0, 0, 0, None),
+        (Nature.EVERY_CASE, 5, 0, 0, 0, None),
+        (Nature.AVERAGE, None, 2, 90, 0, None),
+    ],
+)
+def test_what_a_limit_binds_decides_whether_it_is_kept(
+    nature: Nature,
+    limit: int | None,
+    cases: int,
+    net: int,
+    within_limit: int,
+    expected: bool | None,
+) -> None:
+    days = None if limit is None else WorkingDays(limit)
+    assert is_promise_kept(nature, Average.of(days, cases, net), within_limit) is expected

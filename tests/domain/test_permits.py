@@ -128,6 +128,46 @@ def test_the_control_zone_depends_on_the_class_and_includes_its_edge(
     assert names(segment(**near | {"distance_to_highway_m": limit_m + 0.01})) == []
 
 
+# One segment per row of the list, by its trigger; whoever digs a highway lies in its land, too.
+ROWS: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "new line or civil works in a city or town planning area": ({"planning_area": "town"}, set()),
+    "new line or civil works in a township or village planning area": (
+        {"planning_area": "village"},
+        set(),
+    ),
+    "works on a road that affect traffic safety": ({"traffic_affected": True}, set()),
+    "occupies or digs an urban road": ({"road": "urban", "method": "open_cut"}, set()),
+    "line attached to an urban road": ({"road": "urban", "attached_to_road": True}, set()),
+    "green area > 0 m2": ({"green_m2": 0.1}, set()),
+    "trees > 0": ({"trees": 1}, set()),
+    "occupies or digs a highway": (
+        {"road": "highway", "method": "open_cut"},
+        {"公路用地内架设、埋设管线审批"},
+    ),
+    "crosses a highway above or below": ({"crosses_highway": True}, set()),
+    "along a highway inside its land": ({"road": "highway"}, set()),
+    "uses a highway bridge tunnel or culvert": ({"uses_bridge": True}, set()),
+    "inside the control zone (国道20 省道15 县道10 乡道5 高速30 m from the land edge)": (
+        {"highway_class": "county", "distance_to_highway_m": 10},
+        set(),
+    ),
+    "crosses or adjoins a river or dyke": ({"river_zone": True}, set()),
+    "inside a water-works zone": ({"waterworks_zone": True}, set()),
+    "alters drainage": ({"drain_change": True}, set()),
+}
+
+
+@pytest.mark.rule("RB-4.2")
+@pytest.mark.parametrize("row", ITEMS, ids=[row["item"] for row in ITEMS])
+def test_every_row_of_the_list_is_called_for_by_its_trigger(row: dict[str, str]) -> None:
+    called_for, others = ROWS[row["trigger"]]
+    found = {item.item: item for item in items(segment(), segment(**called_for))}
+    assert found.keys() - others == {row["item"]}
+    asked = found[row["item"]]
+    assert (asked.agency, asked.basis, asked.segments) == (row["agency"], row["basis"], (2,))
+    assert names(segment()) == []
+
+
 @pytest.mark.rule("RB-4.2")
 def test_the_policy_carries_every_listed_item_and_no_other() -> None:
     assert [(rule.agency, rule.item, rule.basis) for rule in POLICY.permits] == [
@@ -196,11 +236,27 @@ def needs(route: Sequence[Segment]) -> set[tuple[str, str, str]]:
     return {(item.agency, item.item, item.facts_digest) for item in items(*route)}
 
 
+def noted(route: Sequence[Segment]) -> set[tuple[str, str]]:
+    required = required_permits(Route(segments=tuple(route)), POLICY, ON)
+    return {("exception", note.id) for note in required.exceptions} | {
+        ("guard", note.id) for note in required.guards
+    }
+
+
 @pytest.mark.rule("RB-4.2")
 @given(routes, segments)
 def test_a_further_segment_never_removes_an_item(route: list[Segment], further: Segment) -> None:
     assert set(names(*route)) <= set(names(*route, further))
     assert set(names(*route, further)) == set(names(*route)) | set(names(further))
+
+
+@pytest.mark.rule("RB-4.3")
+@pytest.mark.rule("RB-4.4")
+@given(routes, segments)
+def test_a_further_segment_never_removes_an_exception_or_a_guard(
+    route: list[Segment], further: Segment
+) -> None:
+    assert noted(route) | noted([further]) == noted([*route, further])
 
 
 @pytest.mark.rule("RB-4.2")
@@ -210,6 +266,15 @@ def test_the_order_of_the_segments_changes_nothing(
 ) -> None:
     route, shuffled = routes
     assert needs(route) == needs(shuffled)
+    assert noted(route) == noted(shuffled)
+    assert names(*route) == names(*shuffled)
+
+
+@pytest.mark.rule("RB-4.2")
+@given(routes)
+def test_empty_is_stated_exactly_where_no_segment_calls_for_an_item(route: list[Segment]) -> None:
+    required = required_permits(Route(segments=tuple(route)), POLICY, ON)
+    assert required.is_empty == all(names(each) == [] for each in route)
 
 
 @pytest.mark.rule("RB-4.2")

@@ -55,7 +55,7 @@ def edited(old: str, new: str, after: str = "") -> str:
         ("LV8", 8, set(), set(), set(), "average", "case"),
         ("HV40", 40, set(), {"customer"}, {"utility", "external", "approval"}, "average", "case"),
         ("INT13", 13, {"utility"}, set(), set(), "average", "case"),
-        ("GOV5", 5, set(), set(), set(), "every_case", "bundle"),
+        ("GOV5", 5, set(), {"suspended"}, {"running"}, "every_case", "bundle"),
     ],
 )
 def test_the_clocks_are_those_of_the_rulebook(
@@ -243,6 +243,15 @@ BROKEN = {
         edited("limit_working_days = 5", "limit_working_days = 6", after="[tasks.permits]"),
         "tasks.permits.limit_working_days: 6, but clocks.GOV5.limit is 5",
     ),
+    "no correction": (without_table("[procedures.correction]"), "procedures: 0 are corrections"),
+    "nobody in charge of a limit": (
+        edited('in_charge = "utility"', 'in_charge = "none"'),
+        "clocks.LV8.in_charge: a limit of the case needs somebody",
+    ),
+    "an unknown agency in charge": (
+        edited('in_charge = "utility"', 'in_charge = "mayor"'),
+        "clocks.LV8.in_charge: mayor is not declared",
+    ),
     "no clock for the bundle": (without_table("[clocks.GOV5]"), "clocks: 0 cover the bundles"),
     "a permit of no department": (
         edited('agency = "water"', 'agency = "waters"'),
@@ -263,6 +272,12 @@ BROKEN = {
         "no value for the highway class expressway",
     ),
     "an extent of no fact": (edited('extent = ["length_m"', 'extent = ["length"'), ".extent: "),
+    "a choice of no fact": (edited('"method",', '"methods",'), "'methods' is not a fact"),
+    "a choice twice": (edited('"method",', '"road",'), "route.choices: road stands 2 times"),
+    "a choice of the past": (
+        edited('"method",', '"road_opened_on",'),
+        "route.choices: road_opened_on is a day that has passed",
+    ),
     "a ladder to nobody": (
         edited('to = "special-group"', 'to = "mayor"'),
         "ladder.3.to: mayor",
@@ -371,7 +386,7 @@ def _tables_with_keys(
 
 def _leaf_keys() -> list[tuple[str | int, ...]]:
     tables = tomllib.loads(TEXT)
-    named_by_the_file = ("agencies", "districts", "segments", "sources", "clocks")
+    named_by_the_file = ("agencies", "districts", "segments", "sources", "clocks", "procedures")
     return [
         path
         for path in _tables_with_keys(tables)

@@ -14,6 +14,9 @@ from tests.support.databases import BACKENDS, POSTGRES, PostgresDatabases, Sqlit
 
 Databases = SqliteFiles | PostgresDatabases
 
+SYSTEMS = ("desk", "utility", "water")
+"""The agencies that have a system, which is told of changes."""
+
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[postgres.Cluster]:
@@ -48,7 +51,7 @@ def url(databases: Databases) -> Iterator[str]:
 
 @pytest.fixture
 async def casefile(url: str) -> AsyncIterator[CaseFile]:
-    opened = CaseFile(open_engine(url))
+    opened = CaseFile(open_engine(url), SYSTEMS)
     yield opened
     await opened.close()
 
@@ -56,7 +59,7 @@ async def casefile(url: str) -> AsyncIterator[CaseFile]:
 @pytest.fixture
 async def other(url: str) -> AsyncIterator[CaseFile]:
     """The same case file, opened by another process, as far as the database can tell."""
-    opened = CaseFile(open_engine(url))
+    opened = CaseFile(open_engine(url), SYSTEMS)
     yield opened
     await opened.close()
 

@@ -15,8 +15,8 @@ from policy.calendar import calendar
 from storage.calendars import Calendars
 from storage.casefile import CaseFile
 from storage.reading import CaseRecord, Reading
-from storage.records import Move, Moves, Supervision, TaskRecord
-from tests.support.cases import NOON, new_case, new_task
+from storage.records import ClockDate, ClockMove, Move, Moves, Supervision, TaskRecord
+from tests.support.cases import NOON, new_case, new_task, red
 from tests.support.databases import connected, counts, rows
 
 WITHOUT_TRIGGERS_OF_CALENDARS = {
@@ -118,7 +118,12 @@ def _one_day_later(case: CaseRecord, tasks: Sequence[TaskRecord]) -> Moves:
     return Moves(
         "cn-2027.2",
         tuple(Move(task, date(2026, 9, 24), is_provisional=False) for task in tasks),
-        {"HV40": (date(2026, 11, 17), date(2026, 11, 18))},
+        {
+            "HV40": ClockMove(
+                ClockDate(date(2026, 11, 17), is_provisional=False),
+                ClockDate(date(2026, 11, 18), is_provisional=False),
+            )
+        },
     )
 
 
@@ -193,7 +198,10 @@ async def test_a_moved_deadline_that_was_tampered_with_is_found(
 
 
 def _red(_case: CaseRecord, tasks: Sequence[TaskRecord]) -> list[Supervision]:
-    return [Supervision(each, "red.0", each.owed_by, date(2026, 9, 24), {}) for each in tasks]
+    return [
+        red(each, step="red.0", recipient=each.owed_by, reply_by=date(2026, 9, 24))
+        for each in tasks
+    ]
 
 
 @pytest.mark.rule("RB-13.2")

@@ -10,10 +10,11 @@ import pytest
 from domain.connection import TaskKind
 from domain.errors import InputRefused
 from storage.casefile import CaseFile
-from storage.reading import CaseFilter, Reading
+from storage.reading import CaseFilter, Reading, TaskFilter
 from tests.support.cases import HIGH, LOW, NOON, changed, new_case, new_task
 
 ALL = CaseFilter()
+DESKS = TaskFilter("desk", "open")
 
 
 async def _submitted(casefile: CaseFile, count: int, prefix: str = "key") -> list[str]:
@@ -57,7 +58,7 @@ async def test_tasks_page_to_the_end_while_tasks_are_added(
     cursor: str | None = None
     added: list[str] = []
     while True:
-        page = await reading.tasks(owed_by="desk", state="open", limit=limit, cursor=cursor)
+        page = await reading.tasks(DESKS, limit=limit, cursor=cursor)
         seen += [task.id for task in page.items]
         if (cursor := page.next_cursor) is None:
             break
@@ -77,7 +78,7 @@ async def test_a_list_of_tasks_shows_what_was_asked_for(
     await casefile.decide(papers.id, {"code": "accepted"}, by="desk", at=NOON)
 
     async def ids(owed_by: str | None = None, state: str | None = None) -> list[str]:
-        page = await reading.tasks(owed_by=owed_by, state=state, limit=9, cursor=None)
+        page = await reading.tasks(TaskFilter(owed_by, state), limit=9, cursor=None)
         return [task.id for task in page.items]
 
     assert await ids() == [papers.id, plan.id]
@@ -171,4 +172,4 @@ async def test_a_cursor_that_is_none_of_the_tasks_is_refused(
     (no,) = await _submitted(casefile, 1)
     await casefile.open_task(new_task(no))
     with pytest.raises(InputRefused, match="cursor"):
-        await reading.tasks(owed_by=None, state=None, limit=5, cursor=cursor)
+        await reading.tasks(TaskFilter(), limit=5, cursor=cursor)

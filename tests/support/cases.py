@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
 from domain.civil_clock import CivilClock
 from domain.connection import TaskKind
+from domain.documents import TaskDocument
 from domain.naming import TaskName
+from domain.opinions import Opinion, Question, View
 from policy.loader import policy_for
 from storage.casefile import NewCase
-from storage.records import NewTask
+from storage.records import NewTask, Result, Supervision, TaskRecord
 
 POLICY = "zhanjiang-2020-516.1"
 NOON = datetime.fromisoformat("2026-09-16T12:00:00+08:00")
@@ -139,3 +142,41 @@ def new_task(
         clause=rule.clause,
         asked={"items": [{"item": item, "basis": "示例", "segments": [1]} for item in items]},
     )
+
+
+def result(clock: str = "HV40", *, round_no: int = 0, net: int = 9) -> Result:
+    """Return what a clock came to that stopped at noon."""
+    limits = {"LV8": 8, "HV40": 40, "INT13": 13, "GOV5": 5}
+    return Result(
+        clock=clock,
+        round=round_no,
+        started_on=date(2026, 8, 31),
+        stopped_on=NOON.date(),
+        gross=12,
+        net=net,
+        limit_working_days=limits.get(clock),
+        calendar_version="test",
+    )
+
+
+def red(task: TaskRecord, *, step: str, recipient: str, reply_by: date) -> Supervision:
+    """Return a supervision notice about a task."""
+    return Supervision(
+        about=task.id,
+        step=step,
+        task_id=task.id,
+        recipient=recipient,
+        due_on=task.due_on,
+        reply_by=reply_by,
+        body={"step": step, "light": "red"},
+    )
+
+
+QUESTION = Question(unit="示例街道办", question="管线走向有何意见？", answer_by=date(2026, 9, 18))
+AGREED = Opinion(opinion=View.AGREE, by_unit="示例街道办")
+
+
+def document(content: bytes = b"%PDF-1.7 \x00\xff") -> TaskDocument:
+    """Return a document as the API receives it."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    return TaskDocument.received(content, sha256=sha256, declared=None, name="a%20b.pdf")

@@ -22,7 +22,11 @@ POSTGRES = binaries()
 BACKENDS = ("sqlite", "postgresql") if POSTGRES else ("sqlite",)
 
 WITHOUT_TRIGGERS = {
-    "sqlite": ("DROP TRIGGER events_refuse_update", "DROP TRIGGER events_refuse_delete"),
+    "sqlite": tuple(
+        f"DROP TRIGGER {table}_refuse_{act}"
+        for table in ("events", "results", "documents")
+        for act in ("update", "delete")
+    ),
     "postgresql": ("SET session_replication_role = replica",),
 }
 """How the owner of a database gets round its triggers."""

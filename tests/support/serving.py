@@ -21,6 +21,9 @@ from api.app import build_app
 from api.services import Services
 from settings import Settings
 from storage.casefile import CaseFile
+from storage.chain import Break
+from storage.reading import Reading
+from storage.records import TaskRecord
 from tests.support.cases import NOON, POLICY
 
 AGENCIES = (
@@ -101,6 +104,14 @@ class Api:
             return await client.request(
                 method, path, headers={**sent, **(headers or {})}, **request
             )
+
+    async def first_break(self) -> Break | None:
+        """Check the chains of its case file; return the first broken link."""
+        return (await Reading(self.casefile.engine).first_break())[1]
+
+    async def unheard(self) -> tuple[TaskRecord, ...]:
+        """Return tasks whose process does not know of a change of their deadline."""
+        return await Reading(self.casefile.engine).unheard()
 
     async def submit(
         self, body: Mapping[str, Any], agency: str = "desk", key: str = "key-1"

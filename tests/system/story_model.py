@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from domain.connection import STORY, Code, Ending, TaskKind, Voltage
+from domain.connection import CONDITIONAL, STORY, Code, Ending, TaskKind, Voltage
 from storage.records import TaskRecord
 
 
@@ -18,7 +18,7 @@ def check_story(
         is_deemed: whether the papers were accepted for want of a notice in time (RB-3.5), whatever
             the desk said later.
     """
-    kinds = Counter(task.kind for task in tasks if task.kind is not TaskKind.PERMITS)
+    kinds = Counter(task.kind for task in tasks if task.kind not in CONDITIONAL)
     expected = Counter({TaskKind.CHECK_PAPERS: 1})
     reached: set[Ending] = set()
     for task in tasks:
@@ -53,4 +53,4 @@ _ONCE_ALL_IS_DONE = frozenset({TaskKind.INSPECTION, TaskKind.BUILD_LINE})
 
 
 def _follows_at_once(after: TaskKind, kind: TaskKind) -> bool:
-    return kind not in _ONCE_ALL_IS_DONE | {TaskKind.PERMITS}
+    return kind not in _ONCE_ALL_IS_DONE | CONDITIONAL

@@ -19,6 +19,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from pydantic import SecretStr
 
 import cli
 from commands import supervisor as supervising
@@ -26,6 +27,7 @@ from commands import up as upping
 from commands.failure import CommandFailed
 from commands.installation import Installation
 from commands.supervisor import Program, Supervisor
+from settings import Settings
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "samples"
@@ -228,11 +230,27 @@ def test_a_demonstration_clears_away_the_one_before_and_nothing_else(tmp_path: P
         installation.clear_demo()
         installation.case_file.touch()
         installation.keys(["desk"], {})
+        installation.signing_secrets(["desk"], {})
         (tmp_path / "mine").touch()
         installation.clear_demo()
     assert not installation.case_file.exists()
     assert not installation.keys_file.exists()
+    assert not installation.secrets_file.exists()
     assert (tmp_path / "mine").exists()
+
+
+def test_each_agency_gets_a_signing_secret_once_unless_it_was_given_some(tmp_path: Path) -> None:
+    installation, given = Installation(tmp_path), {"desk": ["whsec_new", "whsec_old"]}
+    first = installation.signing_secrets(["desk", "water", "police"], given)
+    assert first["desk"] == ["whsec_new", "whsec_old"]
+    (water,), (police,) = first["water"], first["police"]
+    settings = Settings(
+        agency_keys={"water": SecretStr("sixteen characters")},
+        signing_secrets={"water": [SecretStr(water)]},
+    )
+    assert water != police and len(settings.secrets_of("water")[0]) == 32
+    assert installation.signing_secrets(["desk", "water", "police"], {}) == first
+    assert installation.secrets_file.stat().st_mode & 0o077 == 0
 
 
 def test_a_demonstration_never_clears_a_real_case_file(tmp_path: Path) -> None:

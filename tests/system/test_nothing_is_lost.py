@@ -186,7 +186,10 @@ async def _check_everything_on_file(town: Town, expected: dict[str, Sample]) -> 
         assert case.ending is not None
         check_story(Voltage(case.voltage), case.ending, tasks, is_deemed=is_deemed)
         # RB-5.4: a step of the ladder as well comes once.
-        once = Counter((e.kind, e.task_id, e.body.get("round"), e.body.get("step")) for e in events)
+        once = Counter(
+            (e.kind, e.task_id, *(e.body.get(name) for name in ("round", "about", "step")))
+            for e in events
+        )
         assert set(once.values()) == {1}, f"{no}: something took effect twice: {once}"
         decided = {event.task_id for event in events if event.kind == "task_decided"}
         assert decided == {task.id for task in tasks if task.outcome is not None}

@@ -634,8 +634,8 @@ def test_chance_alone_makes_detours_but_ends_no_case(
 
 def kinds_of(voltage: Voltage) -> list[str]:
     high_only = {"supply_plan", "confirm_plan", "line_design", "permits"}
-    high_only |= {"customer_works", "inspection", "rectification"}
-    low_only = {"survey", "filing"}
+    high_only |= {"customer_works", "inspection", "rectification", "consent", "papers"}
+    low_only = {"survey", "filing", "look_at_route"}
     left_out = high_only if voltage is Voltage.LOW else low_only
     return [kind for kind in TaskKind if kind not in left_out]
 
@@ -668,6 +668,7 @@ def test_every_outcome_is_complete_by_our_own_rules(
                 round_no=round_,
                 asked_items=items,
                 asks_area=True,
+                on=date(2026, 9, 14),
             )
 
 

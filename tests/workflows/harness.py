@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,7 +24,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.testservice.v1 import LockTimeSkippingRequest, UnlockTimeSkippingRequest
 from temporalio.api.update.v1 import UpdateRef
 from temporalio.api.workflowservice.v1 import PollWorkflowExecutionUpdateRequest
-from temporalio.client import Interceptor, WorkflowHandle, WorkflowHistory
+from temporalio.client import Client, Interceptor, WorkflowHandle, WorkflowHistory
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
@@ -35,14 +36,18 @@ from activities.owe import check_task_outcome
 from activities.payloads import MESSAGES
 from api.delivery import Delivery, case_ref
 from api.engine import Engine
+from api.reporting import reported
 from domain.application import Application as ApplicationBody
 from domain.civil_clock import CivilClock
 from domain.connection import Voltage
 from domain.investment import ConnectionFacts, asks_area
 from domain.outcomes import Outcome
+from domain.task_events import TaskEvent, TaskEventKind
 from domain.working_time import civil_date
+from policy.calendar import calendar
 from policy.loader import policy_for
 from settings import Settings
+from storage.calendars import Calendars
 from storage.casefile import CaseFile
 from storage.database import open_engine
 from storage.reading import CaseRecord, EventRecord, Reading
@@ -114,6 +119,11 @@ class Town:
         )
         async with worker:
             yield worker
+
+    @property
+    def client(self) -> Client:
+        """A client of this town's engine."""
+        return self._env.client
 
     # ------------------------------------------------------------------ time
 
@@ -187,11 +197,13 @@ class Town:
         content: Mapping[str, Any] | None = None,
         first_attempt: timedelta | None = ONE_LONG_ATTEMPT,
         is_watched: bool = True,
+        is_older: bool = False,
     ) -> str:
         """Put an application on file and start its process; return the case number.
 
         Args:
             first_attempt: how long the first attempt to owe a task lasts; None: as the policy says.
+            is_older: whether it began under the first edition of the stories.
             is_watched: whether its deadlines are watched, as those of cases before the ladder are
                 not. The test server cannot skip past an alarm while no worker runs.
         """
@@ -204,9 +216,11 @@ class Town:
             asks_area=asks_area(facts, policy, civil_date(self.now())),
         )
         no = (await self.casefile.submit(new)).no
-        case = case_ref(no, voltage, policy, self.clock)
+        case = case_ref(no, voltage, body["supply"], policy, self.clock)
         if first_attempt is not None:
             case = _with_first_attempt(case, first_attempt)
+        if is_older or not is_watched:
+            case = replace(case, clocks_alarm_after_s=None, edition=1)
         if not is_watched:
             case = replace(case, alarm_after_s={})
         assert await self.delivery.start(case)
@@ -257,6 +271,19 @@ class Town:
 
         await eventually(look, f"{count} supervision notices in {no}")
 
+    async def has_told(self, no: str, name: str | None, steps: list[str]) -> None:
+        """Wait until these steps of the ladder have come of a task, or (None) of a clock."""
+
+        async def look() -> bool | None:
+            found = [
+                event.body["step"]
+                for event in await self.events(no, "supervision_sent")
+                if (event.task_id and event.task_id.removeprefix(f"{no}.")) == name
+            ]
+            return True if found == steps else None
+
+        await eventually(look, f"{steps} of {name}")
+
     async def closing(self, no: str) -> Closing:
         """Wait until the process of a case has ended; return how."""
         return await self.result(no, Closing)
@@ -292,7 +319,7 @@ class Town:
     async def put_on_file(self, task: TaskRecord, outcome: Body) -> TaskRecord:
         """Check an outcome and put it on file; the process is not told."""
         checked = Outcome.model_validate(dict(outcome))
-        check_task_outcome(task, checked)
+        check_task_outcome(task, checked, civil_date(self.now()))
         body = checked.model_dump(mode="json", exclude_none=True)
         decided = await self.casefile.decide(task.id, body, by=task.owed_by, at=self.now())
         return decided.task
@@ -300,6 +327,19 @@ class Town:
     async def answer(self, task: TaskRecord, outcome: Body) -> None:
         """Answer a task as its agency does through the API."""
         assert await self.delivery.deliver(await self.put_on_file(task, outcome))
+
+    async def report(self, task: TaskRecord, kind: TaskEventKind, **says: Any) -> TaskRecord:
+        """Report something of a task as its department does through the API."""
+        days = await Calendars(self.casefile.engine, calendar).current()
+        event = TaskEvent(
+            kind, self.now(), task.owed_by, f"report-{next(self._keys)}", "示例理由", **says
+        )
+        reported_of = partial(reported, days=days.calendar)
+        found = await self.casefile.report(
+            task.id, lambda _task: event, reported_of, calendar=days.number
+        )
+        assert await self.delivery.tell(found)
+        return found
 
     async def answer_all(self, no: str, story: Story, *names: str) -> None:
         """Wait for the tasks `names` and answer them, in that order, as the story says."""
@@ -447,7 +487,7 @@ async def opened(
         # A withdrawal must not fail because the machine is busy with other tests.
         update={"max_cached_workflows": max_cached_workflows, "action_timeout_s": 60.0}
     )
-    casefile = CaseFile(open_engine(database_url))
+    casefile = CaseFile(open_engine(database_url), bases or {})
     agencies = Agencies(bases or {}, dict.fromkeys(bases or {}, "a key of this test"))
     town = Town(env, await env.get_current_time(), casefile, settings, agencies, speed)
     try:

@@ -1,6 +1,7 @@
 """Histories of real processes, kept beside the tests: what is running today must still replay.
 
 Each file is named after what it holds, `<workflow>.<ending>.json`, but believed only by content.
+Several of one ending differ in a word before `.json`: `watched`, or `RECALCULATED`.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
-from temporalio.converter import DataConverter
 
 from activities.messages import Bundle, BundleResult, CaseRef, Closing
+from activities.payloads import MESSAGES
 from domain import policy
 from tests.workflows.stories import endings
 from workflows.application import Application
@@ -23,8 +26,10 @@ from workflows.approval_bundle import WITHDRAWN, ApprovalBundle
 
 FOLDER = Path(__file__).parents[1] / "histories"
 RECORD = "python -m tests.workflows.record_histories"
+RECALCULATED = "recalculated"
+"""Marks the history of a case under which a calendar was published."""
 
-_CONVERTER = DataConverter.default.payload_converter
+_CONVERTER = MESSAGES.payload_converter
 
 
 def _endings_of_application() -> Iterator[str]:
@@ -100,6 +105,12 @@ def missing(workflows: Iterable[type], saved: Iterable[Saved]) -> list[str]:
             continue
         found += [f"{name}: {end}" for end in ENDINGS[name]() if (name, end) not in kept]
     return found
+
+
+def signals(history: WorkflowHistory) -> list[HistoryEvent]:
+    """Return the signals that a process was sent, in their order."""
+    signaled = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
+    return [event for event in history.events if event.event_type == signaled]
 
 
 def text_of(history: WorkflowHistory) -> str:

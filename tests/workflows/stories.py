@@ -34,6 +34,8 @@ STREET: Body = {
 HIGHWAY: Body = {"road": "highway", "highway_class": "county", "crosses_highway": True}
 RIVER: Body = {"river_zone": True}
 
+NEW_ROAD: Body = {**STREET, "road_opened_on": "2024-06-01"}
+
 FIVE_DEPARTMENTS = frozenset(
     {"natural-resources", "police", "urban-management", "transport", "water"}
 )
@@ -48,7 +50,7 @@ def designed(line: Body) -> Body:
 
 
 def every_item(outcome: str) -> Body:
-    """Return a department's answer of one outcome to all it is asked; see `Story.outcome`."""
+    """Return a department's answer of one outcome to all it is asked; see `answering`."""
     return {"code": "answered", "every_item": outcome}
 
 
@@ -60,7 +62,10 @@ _USUAL: Mapping[TaskKind, Body] = {
     TaskKind.SUPPLY_PLAN: {"code": "planned"},
     TaskKind.CONFIRM_PLAN: {"code": "agreed"},
     TaskKind.LINE_DESIGN: designed(ROUTE_OF_FIVE),
+    TaskKind.LOOK_AT_ROUTE: {"code": "seen", "note": "已查看，无需调整"},
+    TaskKind.CONSENT: {"code": "consented", "document_no": "示例府函〔2026〕1号"},
     TaskKind.PERMITS: every_item("approved"),
+    TaskKind.PAPERS: {"code": "received"},
     TaskKind.BUILD_LINE: {"code": "built"},
     TaskKind.CUSTOMER_WORKS: {"code": "finished"},
     TaskKind.INSPECTION: {"code": "passed"},
@@ -100,15 +105,21 @@ class Story:
         return self.ending is Ending.WITHDRAWN
 
     def outcome(self, task: TaskRecord) -> Body:
-        """Return the answer to a task; `every_item` becomes an answer to each item asked."""
-        body = dict(self.answers.get(what(task), _USUAL[task.kind]))
-        if (outcome := body.pop("every_item", None)) is not None:
-            grounds = {"note": "示例理由"} if outcome in ("refused", "not_accepted") else {}
-            body["items"] = [
-                {"item": asked["item"], "outcome": outcome, **grounds}
-                for asked in task.asked["items"]
-            ]
-        return body
+        """Return the answer to a task."""
+        return answering(task, self.answers.get(what(task), _USUAL[task.kind]))
+
+
+def answering(task: TaskRecord, answer: Body) -> Body:
+    """Return an answer to a task; `every_item` becomes an answer to each item asked."""
+    body = dict(answer)
+    if (outcome := body.pop("every_item", None)) is not None:
+        grounds: Body = {"note": "示例理由"} if outcome in ("refused", "not_accepted") else {}
+        if outcome == "papers_to_follow":
+            grounds = {"papers": ["示例图纸"], "papers_by": "2026-10-30"}
+        body["items"] = [
+            {"item": asked["item"], "outcome": outcome, **grounds} for asked in task.asked["items"]
+        ]
+    return body
 
 
 _LOW, _HIGH = Voltage.LOW, Voltage.HIGH
@@ -149,6 +160,36 @@ STORIES: Mapping[str, Story] = {
             "permits-transport.1": every_item("papers_to_follow"),
         },
         bundles=("granted_with_conditions",),
+    ),
+    "high.consented": Story(
+        _HIGH,
+        Ending.CONNECTED,
+        {"line_design.1": designed(route(NEW_ROAD))},
+        bundles=("granted",),
+    ),
+    "high.consent_refused": Story(
+        _HIGH,
+        Ending.CONNECTED,
+        {
+            "line_design.1": designed(route(NEW_ROAD, RIVER)),
+            "consent.1": {"code": "refused", "note": "市政府不同意挖掘"},
+            "line_design.2": designed(route(RIVER)),
+        },
+        bundles=("granted", "granted"),
+    ),
+    "high.not_competent": Story(
+        _HIGH,
+        Ending.CONNECTED,
+        {
+            **_TWO_DEPARTMENTS,
+            "permits-water.1": {"code": "not_competent", "competent": "transport", "note": "示例"},
+            "permits-transport-for-water.1": {
+                "code": "not_competent",
+                "competent": "police",
+                "note": "示例",
+            },
+        },
+        bundles=("granted",),
     ),
     "high.revised_route": Story(
         _HIGH,

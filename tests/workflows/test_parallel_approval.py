@@ -90,7 +90,7 @@ async def test_one_refusal_cancels_no_other(order: tuple[str, str], town: Town) 
     await town.answer_all(no, story, order[1])
     await town.owed(no, "line_design.2")
     (concluded,) = await town.events(no, "bundle_concluded")
-    assert concluded.body == {"round": 1, "verdict": "partial"}
+    assert (concluded.body["round"], concluded.body["verdict"]) == (1, "partial")
 
 
 @pytest.mark.rule("RB-4.7")

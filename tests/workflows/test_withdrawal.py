@@ -13,7 +13,16 @@ from domain.errors import EngineAway, IllegalAction
 from domain.naming import bundle_id
 from tests.workflows.conftest import OpenTown
 from tests.workflows.harness import Town
-from tests.workflows.stories import FIVE_DEPARTMENTS, STORIES, Body, Story, designed, route
+from tests.workflows.stories import (
+    FIVE_DEPARTMENTS,
+    NEW_ROAD,
+    STORIES,
+    Body,
+    Story,
+    designed,
+    every_item,
+    route,
+)
 
 ALLOWED = ACTIONS[Action.WITHDRAW]
 PERMITS = sorted(f"permits-{department}.1" for department in FIVE_DEPARTMENTS)
@@ -22,13 +31,17 @@ PERMITS = sorted(f"permits-{department}.1" for department in FIVE_DEPARTMENTS)
 THROUGH_EVERYTHING: Mapping[str, Body] = {
     "check_papers.1": {"code": "correction_needed", "missing": ["身份证明材料"]},
     "inspection.1": {"code": "failed", "note": "接地电阻不合格"},
-    "line_design.1": designed(route({"river_zone": True})),
+    "line_design.1": designed(route({"river_zone": True}, NEW_ROAD)),
+    "permits-water.1": every_item("papers_to_follow"),
 }
+# What the story does not wait for, and something that keeps it from ending meanwhile.
+BESIDE = {TaskKind.LOOK_AT_ROUTE: "filing.1", TaskKind.PAPERS: "build_line.1"}
 PLACES = [(voltage, kind) for voltage in Voltage for kind in STORY[voltage]]
 
 
 def _name(kind: TaskKind) -> str:
-    return "permits-water.1" if kind is TaskKind.PERMITS else f"{kind}.1"
+    by_departments = (TaskKind.PERMITS, TaskKind.PAPERS)
+    return f"{kind}-water.1" if kind in by_departments else f"{kind}.1"
 
 
 async def _reached(town: Town, voltage: Voltage, kind: TaskKind) -> str:
@@ -36,8 +49,11 @@ async def _reached(town: Town, voltage: Voltage, kind: TaskKind) -> str:
     answers = {name: body for name, body in THROUGH_EVERYTHING.items() if voltage is Voltage.HIGH}
     if kind is TaskKind.CORRECT_PAPERS:
         answers = {"check_papers.1": THROUGH_EVERYTHING["check_papers.1"]}
+    if kind is TaskKind.LOOK_AT_ROUTE:
+        answers = {"survey.1": {"code": "surveyed", "route": route({"river_zone": True})}}
     no = await town.submit(voltage)
-    story = Story(voltage, Ending.WITHDRAWN, answers, leaves_open=frozenset({_name(kind)}))
+    left = {_name(kind), *([BESIDE[kind]] if kind in BESIDE else [])}
+    story = Story(voltage, Ending.WITHDRAWN, answers, leaves_open=frozenset(left))
     await town.tell_until(no, story)
     return no
 

@@ -1,0 +1,33 @@
+"""Options that several commands share, and the API they lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commands.installation import Installation, read_keys
+from settings import Settings
+
+Var = Annotated[Path, typer.Option(help="Folder of the databases, keys and logs.")]
+ApiBase = Annotated[
+    str | None,
+    typer.Option("--api", help="Address of the API; default: what runs on --var, or the settings."),
+]
+
+
+def api_at(var: Path, base: str | None) -> tuple[str, Mapping[str, str]]:
+    """Return the API's address and each agency's key.
+
+    Raises:
+        CommandFailed: the file of keys is something else.
+    """
+    settings, installation = Settings(), Installation(var)
+    named = {agency: settings.key_of(agency) for agency in settings.agency_keys}
+    address = base or installation.address_of("api")
+    return (
+        address or f"http://{settings.api_host}:{settings.api_port}",
+        named or read_keys(installation.keys_file),
+    )

@@ -1,0 +1,1 @@
+"""Activities by themselves: what they do over HTTP and on the case file, without an engine."""
