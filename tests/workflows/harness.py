@@ -328,11 +328,18 @@ class Town:
         """Answer a task as its agency does through the API."""
         assert await self.delivery.deliver(await self.put_on_file(task, outcome))
 
-    async def report(self, task: TaskRecord, kind: TaskEventKind, **says: Any) -> TaskRecord:
+    async def report(
+        self,
+        task: TaskRecord,
+        kind: TaskEventKind,
+        *,
+        ground: str | None = "示例理由",
+        **says: Any,
+    ) -> TaskRecord:
         """Report something of a task as its department does through the API."""
         days = await Calendars(self.casefile.engine, calendar).current()
         event = TaskEvent(
-            kind, self.now(), task.owed_by, f"report-{next(self._keys)}", "示例理由", **says
+            kind, self.now(), task.owed_by, f"report-{next(self._keys)}", ground, **says
         )
         reported_of = partial(reported, days=days.calendar)
         found = await self.casefile.report(

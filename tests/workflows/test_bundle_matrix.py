@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from domain.clocks import Basis
-from domain.connection import Code, Voltage
+from domain.connection import Code, Ending, Voltage
 from domain.task_events import TaskEventKind
 from storage.records import TaskRecord
 from tests.support.pairs import pairwise_rows
@@ -35,6 +35,7 @@ class Way(StrEnum):
     SILENT = "is silent"
     CORRECTION = "has it corrected, then approves"
     SPECIAL = "holds a hearing, then refuses"
+    REASSIGNS = "passes it on within, then approves"
     NOT_COMPETENT = "names the next department, which approves"
 
 
@@ -95,6 +96,7 @@ _OUTCOME: Mapping[Way, str | None] = {
     Way.SILENT: None,
     Way.CORRECTION: "approved",
     Way.SPECIAL: "refused",
+    Way.REASSIGNS: "approved",
     Way.NOT_COMPETENT: "approved",
 }
 
@@ -123,6 +125,8 @@ async def test_bundles_come_to_what_the_model_says(part: int, town: Town) -> Non
             await _settled(town, case, decided)
     for case in cases:
         await _check(town, case)
+        if case.verdict is None:
+            await _check_withdrawn(town, case)
     assert (await town.reading.first_break())[1] is None
 
 
@@ -151,6 +155,14 @@ async def _all_take_part(town: Town, cases: Sequence[Case], dice: Random, act: A
 async def _at_first(town: Town, case: Case, task: TaskRecord, way: Way) -> None:
     if way in _AT_ONCE:
         await _answer(town, task, _AT_ONCE[way])
+    elif way is Way.REASSIGNS:
+        for kind, holder in (
+            (TaskEventKind.CLAIMED, "desk-1"),
+            (TaskEventKind.REASSIGNED, "desk-2"),
+        ):
+            task = await town.report(task, kind, ground=None, holder=holder)
+        assert task.held_by == "desk-2"
+        await _answer(town, task, every_item("approved"))
     elif way is Way.NOT_COMPETENT:
         named = DEPARTMENTS[(DEPARTMENTS.index(task.owed_by) + 1) % 5]
         body: Body = {"code": Code.NOT_COMPETENT, "competent": named, "note": "示例理由"}
@@ -181,7 +193,7 @@ async def _after_due(town: Town, _case: Case, task: TaskRecord, way: Way) -> Non
         await _answer(town, task, every_item("approved"))
 
 
-_FIRST = frozenset({*_AT_ONCE, Way.NOT_COMPETENT})
+_FIRST = frozenset({*_AT_ONCE, Way.REASSIGNS, Way.NOT_COMPETENT})
 PHASES = (
     (None, _at_first, _FIRST),
     (TUESDAY, _on_tuesday, _FIRST),
@@ -231,6 +243,18 @@ async def _check(town: Town, case: Case) -> None:
     assert {name for name in tasks if name.startswith("papers-")} == {
         f"papers-{department}.1" for department in follow
     }
+
+
+async def _check_withdrawn(town: Town, case: Case) -> None:
+    """The applicant withdraws: what nobody decided is closed, what was decided stands."""
+    before = await town.tasks(case.no)
+    await town.withdraw(case.no, f"withdrawal-{case.no}")
+    after = await town.tasks(case.no)
+    assert await town.events(case.no, "bundle_concluded") == []
+    for name, task in before.items():
+        closed = ("closed", Ending.WITHDRAWN, None)
+        expected = closed if task.state == "open" else (task.state, task.closed_by, task.outcome)
+        assert (after[name].state, after[name].closed_by, after[name].outcome) == expected
 
 
 async def _concluded(town: Town, no: str) -> str:
