@@ -233,7 +233,7 @@ class Judgement:
             return approval | {"outcome": "approved_with_conditions", "note": note}
         if story is None and self._chance("papers_to_follow", task.id, item):
             note = "示例：五个工作日内补交图纸 / Example: drawings to follow in five working days"
-            papers_by = (task.due_on or date(2026, 9, 14)) + timedelta(days=60)
+            papers_by = (task.due_on or date(2026, 9, 14)) + timedelta(days=300)
             follow = {"papers": ["示例图纸"], "papers_by": papers_by.isoformat()}
             return approval | {"outcome": "papers_to_follow", "note": note} | follow
         return approval | {"outcome": "approved"}
