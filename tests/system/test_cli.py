@@ -105,6 +105,23 @@ def _is_alive(pid: int) -> bool:
         return False
 
 
+def _pids(var: Path, *names: str) -> list[int]:
+    """Return the numbers of these programs' processes once all of them run.
+
+    An engine picks ports for itself, and ends if another took one at that moment; its supervisor
+    starts it again. So nobody may take for granted that what answered a moment ago still runs.
+    """
+    found: list[int] = []
+
+    def all_run() -> bool:
+        file = _run_file(var)
+        found[:] = [pid for name in names if (pid := (file.get(name) or {}).get("pid"))]
+        return len(found) == len(names) and all(_is_alive(pid) for pid in found)
+
+    _until(all_run)
+    return found
+
+
 def test_up_restarts_whatever_is_killed_and_a_case_still_ends(tmp_path: Path) -> None:
     var = tmp_path / "var"
     arguments = ("up", "--sandbox", "--speed", FOUR_DAYS_A_SECOND, "--no-engine-ui", "--var", var)
@@ -118,10 +135,10 @@ def test_up_restarts_whatever_is_killed_and_a_case_still_ends(tmp_path: Path) ->
         assert again.stdout == submitted.stdout
         no = submitted.stdout.strip()
 
-        before = _run_file(var)
-        for name in PROGRAMS:
-            os.kill(before[name]["pid"], signal.SIGKILL)
-        _until(lambda: all((_run_file(var).get(n) or {}).get("restarts") for n in PROGRAMS))
+        restarts = {name: _run_file(var)[name]["restarts"] for name in PROGRAMS}
+        for pid in _pids(var, *PROGRAMS):
+            os.kill(pid, signal.SIGKILL)
+        _until(lambda: all(_run_file(var)[n]["restarts"] > restarts[n] for n in PROGRAMS))
         _until(lambda: _is_ready(var))
 
         watched = onewindow("watch", no, "--var", var, within_s=180)
@@ -133,7 +150,7 @@ def test_up_restarts_whatever_is_killed_and_a_case_still_ends(tmp_path: Path) ->
         assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
         assert f"in use by process {up.pid}" in refused.stderr
 
-        pids = [_run_file(var)[name]["pid"] for name in PROGRAMS]
+        pids = _pids(var, *PROGRAMS)
         up.send_signal(signal.SIGTERM)
         assert up.wait(30) == 0, (tmp_path / "up.log").read_text()
     assert not any(_is_alive(pid) for pid in pids)
@@ -148,10 +165,8 @@ def test_up_restarts_whatever_is_killed_and_a_case_still_ends(tmp_path: Path) ->
 def test_nobody_outlives_a_supervisor_that_is_killed(tmp_path: Path) -> None:
     var = tmp_path / "var"
     with running(tmp_path / "up.log", "up", "--no-engine-ui", "--var", var) as up:
-        # The engine picks ports for itself, and is started again if one is taken at that moment.
         _until(lambda: _is_ready(var))
-        pids = [_run_file(var)[name]["pid"] for name in ("engine", "worker", "api")]
-        assert all(_is_alive(pid) for pid in pids)
+        pids = _pids(var, "engine", "worker", "api")
         up.kill()
         up.wait()
         _until(lambda: not any(_is_alive(pid) for pid in pids), within_s=5)
