@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import re
 import sys
 from datetime import datetime
 from typing import Annotated, Literal, NoReturn, Self
@@ -17,6 +18,8 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from domain.civil_clock import CivilClock
+
+_ACCOUNT = re.compile("[a-z][a-z0-9-]{1,39}")
 
 
 class Settings(BaseSettings):
@@ -57,6 +60,10 @@ class Settings(BaseSettings):
         default_factory=dict,
         description="JSON object: lists of agencies' signing secrets (`whsec_…`), the newest first",
     )
+    administrator_keys: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description="JSON object: each administrator's key, at least 16 characters, by account",
+    )
     agency_calls_at_once: Annotated[int, Field(ge=1, le=100)] = Field(
         default=16, description="How many calls to one agency's system may be under way"
     )
@@ -96,12 +103,23 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
-        for agency, key in self.agency_keys.items():
-            if len(key.get_secret_value()) < 16:
-                raise ValueError(f"agency_keys: the key of {agency} is shorter than 16 characters")
-        keys = [key.get_secret_value() for key in self.agency_keys.values()]
-        if len(set(keys)) != len(keys):
-            raise ValueError("agency_keys: two agencies have the same key")
+        both = {"agency_keys": self.agency_keys, "administrator_keys": self.administrator_keys}
+        for variable, keys in both.items():
+            for name, key in keys.items():
+                if len(key.get_secret_value()) < 16:
+                    raise ValueError(f"{variable}: the key of {name} is shorter than 16 characters")
+        for account in self.administrator_keys:
+            if not _ACCOUNT.fullmatch(account):
+                raise ValueError(
+                    f"administrator_keys: {account} is no account; it has 2 to 40 letters a-z, "
+                    "digits and hyphens, and begins with a letter"
+                )
+        if both_names := sorted(set(self.agency_keys) & set(self.administrator_keys)):
+            raise ValueError(f"administrator_keys: {both_names[0]} is an agency")
+        shown = [key.get_secret_value() for keys in both.values() for key in keys.values()]
+        if len(set(shown)) != len(shown):
+            # Somebody who could approve what they planned themselves would do so unnoticed.
+            raise ValueError("agency_keys, administrator_keys: two of them have the same key")
         if missing := sorted(set(self.agency_bases) - set(self.agency_keys)):
             raise ValueError(f"agency_bases: no key for {', '.join(missing)}")
         if missing := sorted(set(self.signing_secrets) - set(self.agency_keys)):

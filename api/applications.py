@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Header, Query, Response
 
+from activities.beginning import case_ref
 from activities.contract import civil_text, task_body
 from activities.messages import CaseRef, Withdrawal
 from api.auth import Caller, SignedIn
-from api.delivery import case_ref
 from api.problems import NOT_ALLOWED, Refused
 from api.responses import spelled
 from api.schemas import (
@@ -56,8 +56,8 @@ Limit = Annotated[int, Query(ge=1, le=200)]
 Cursor = Annotated[str | None, Query(max_length=400)]
 
 INTAKE = ("desk", "applicant")
-OVERSEERS = ("desk", "supervisor")
-READERS = ("desk", "utility", "supervisor", "applicant")
+OVERSEERS = ("desk", "supervisor", "administrator")
+READERS = (*OVERSEERS, "utility", "applicant")
 
 
 @router.post(

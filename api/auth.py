@@ -1,4 +1,4 @@
-"""Who is calling: one key per agency, from the settings. Roles and sign-in come on top of this."""
+"""Who is calling: a key per agency and per administrator, from the settings."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ from api.problems import NO_KEY, NOT_ALLOWED, Refused
 from domain.policy import Policy
 from settings import Settings
 
-_BEARER = HTTPBearer(auto_error=False, description="The agency's key")
+_BEARER = HTTPBearer(auto_error=False, description="The agency's, or the administrator's, key")
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An agency that has shown its key."""
+    """Who has shown a key.
+
+    Attributes:
+        agency: the agency's id; of an administrator, the account, which is no agency's id.
+    """
 
     agency: str
     role: str
@@ -37,20 +41,30 @@ class Caller:
             )
 
 
+ADMINISTRATOR = "administrator"
+"""The role of those who look after the processes (RB-12); a person each, not an agency."""
+
+
 class Keys:
-    """The agencies' keys, kept as digests, so that looking one up takes the same time for all."""
+    """Everybody's keys, kept as digests, so that looking one up takes the same time for all."""
 
     def __init__(self, settings: Settings, policy: Policy) -> None:
         if unknown := sorted(set(settings.agency_keys) - set(policy.agencies)):
             raise ValueError(f"ONEWINDOW_AGENCY_KEYS: the policy has no {', '.join(unknown)}")
-        self._agencies = {
+        self._callers = {
             _digest(key.get_secret_value()): Caller(agency, policy.agencies[agency].role)
             for agency, key in settings.agency_keys.items()
+        }
+        if taken := sorted(set(settings.administrator_keys) & set(policy.agencies)):
+            raise ValueError(f"ONEWINDOW_ADMINISTRATOR_KEYS: {', '.join(taken)} is an agency")
+        self._callers |= {
+            _digest(key.get_secret_value()): Caller(account, ADMINISTRATOR)
+            for account, key in settings.administrator_keys.items()
         }
 
     def caller(self, key: str) -> Caller | None:
         """Return whose key this is; None if nobody's."""
-        return self._agencies.get(_digest(key))
+        return self._callers.get(_digest(key))
 
 
 def _digest(key: str) -> str:
@@ -66,7 +80,7 @@ async def _caller(
     if caller is None:
         raise Refused(
             NO_KEY,
-            "send the agency's key as 'Authorization: Bearer <key>'",
+            "send your key as 'Authorization: Bearer <key>'",
             "请以 Authorization: Bearer <密钥> 方式提供单位密钥",
         )
     return caller

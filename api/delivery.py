@@ -12,14 +12,11 @@ from typing import TypeVar
 
 import structlog
 
-from activities.messages import EDITION, CaseRef
+from activities.beginning import case_ref
+from activities.messages import CaseRef
 from api.engine import Engine
-from domain.civil_clock import CivilClock
-from domain.connection import STORY, Voltage
+from domain.connection import Voltage
 from domain.errors import EngineAway
-from domain.ladder import earliest
-from domain.policy import Policy
-from domain.working_time import WorkingDays
 from policy.loader import UnknownPolicy, policy_for
 from storage.casefile import CaseFile
 from storage.reading import CaseFilter, CaseRecord, Reading
@@ -32,39 +29,6 @@ AT_ONCE = 16
 T = TypeVar("T")
 
 log = structlog.get_logger()
-
-
-def case_ref(no: str, voltage: Voltage, supply: str, policy: Policy, clock: CivilClock) -> CaseRef:
-    """Return what a case's process is started with."""
-    return CaseRef(
-        no=no,
-        voltage=voltage,
-        policy=policy.version_id,
-        clock=clock,
-        patience_s={
-            kind.value: (
-                policy.tasks[kind].answer_within_minutes * 60,
-                policy.tasks[kind].reconcile_hours * 3600,
-            )
-            for kind in STORY[voltage]
-        },
-        alarm_after_s={
-            kind.value: earliest(
-                WorkingDays(limit), policy.working_time.hours, yellow_at=policy.lights.yellow_at
-            )
-            for kind in STORY[voltage]
-            if (limit := policy.tasks[kind].limit_working_days) is not None
-        },
-        edition=EDITION,
-        clocks_alarm_after_s=min(
-            (
-                earliest(rule.limit, policy.working_time.hours, yellow_at=policy.lights.yellow_at)
-                for rule in policy.clocks_of("case", voltage, supply)
-                if rule.limit is not None
-            ),
-            default=None,
-        ),
-    )
 
 
 class Delivery:

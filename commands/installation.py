@@ -16,6 +16,8 @@ from commands.failure import CommandFailed
 from commands.supervisor import Running
 from domain.civil_clock import CivilClock
 
+ADMINISTRATORS = ("admin-1", "admin-2")
+
 
 class Installation:
     """The folder of one installation.
@@ -33,6 +35,7 @@ class Installation:
         self.logs = self.var / "log"
         self.keys_file = self.var / "keys.json"
         self.secrets_file = self.var / "signing.json"
+        self.administrators_file = self.var / "administrators.json"
         self._clock_file = self.var / "clock.json"
         self._run_file = self.var / "run.json"
         self._demo_mark = self.var / "demo"
@@ -89,7 +92,12 @@ class Installation:
             for database in (self.case_file, self.engine_file)
             for suffix in ("", "-wal", "-shm")
         ]
-        files = (self.keys_file, self.secrets_file, self._clock_file)
+        files = (
+            self.keys_file,
+            self.secrets_file,
+            self.administrators_file,
+            self._clock_file,
+        )
         for path in (*databases, *files, *self.logs.glob("*.log")):
             path.unlink(missing_ok=True)
         self._demo_mark.touch()
@@ -103,6 +111,19 @@ class Installation:
         }
         if keys != known:
             write_json(self.keys_file, keys)
+        return keys
+
+    def administrators(self, given: Mapping[str, str]) -> dict[str, str]:
+        """Return each administrator's key: those given, or two accounts of this folder.
+
+        Two, because what discards something is approved by another than who planned it (RB-12.2).
+        """
+        if given:
+            return dict(given)
+        known = read_keys(self.administrators_file)
+        keys = known or {account: secrets.token_urlsafe(24) for account in ADMINISTRATORS}
+        if keys != known:
+            write_json(self.administrators_file, keys)
         return keys
 
     def signing_secrets(

@@ -18,6 +18,16 @@ ApiBase = Annotated[
 ]
 
 
+def administrators_of(var: Path) -> Mapping[str, str]:
+    """Return each administrator's key, by account.
+
+    Raises:
+        CommandFailed: the file of keys is something else.
+    """
+    named = {a: key.get_secret_value() for a, key in Settings().administrator_keys.items()}
+    return named or read_keys(Installation(var).administrators_file)
+
+
 def api_at(var: Path, base: str | None) -> tuple[str, Mapping[str, str]]:
     """Return the API's address and each agency's key.
 

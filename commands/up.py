@@ -38,6 +38,7 @@ class Plan:
     programs: tuple[Program, ...]
     addresses: Mapping[str, str]
     keys: Mapping[str, str]
+    administrators: Mapping[str, str]
     clock: CivilClock
 
 
@@ -71,6 +72,9 @@ def plan(
         addresses["engine_ui"] = f"http://127.0.0.1:{ui_port}"
     given = {agency: settings.key_of(agency) for agency in settings.agency_keys}
     keys = installation.keys(policy.agencies, given)
+    administrators = installation.administrators(
+        {account: key.get_secret_value() for account, key in settings.administrator_keys.items()}
+    )
     secrets = installation.signing_secrets(
         policy.agencies,
         {
@@ -104,6 +108,7 @@ def plan(
         "ONEWINDOW_ENGINE_ADDRESS": addresses["engine"],
         "ONEWINDOW_API_PORT": str(api_port),
         "ONEWINDOW_AGENCY_KEYS": json.dumps(keys),
+        "ONEWINDOW_ADMINISTRATOR_KEYS": json.dumps(administrators),
         "ONEWINDOW_AGENCY_BASES": json.dumps(bases),
         "ONEWINDOW_SIGNING_SECRETS": json.dumps(secrets),
         "ONEWINDOW_SPEED": repr(clock.speed),
@@ -117,7 +122,7 @@ def plan(
         _module("api", others | ours),
         *sandbox_programs,
     )
-    return Plan(programs, addresses, keys, clock)
+    return Plan(programs, addresses, keys, administrators, clock)
 
 
 def supervisor(plan: Plan, installation: Installation, say: Say) -> Supervisor:

@@ -21,11 +21,13 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     "storage": frozenset({"domain"}),
     "activities": frozenset({"domain", "policy", "storage"}),
     "workflows": frozenset({"domain", "activities"}),
-    "api": _CORE,
+    # What administrators do: find, replay, repair. With the engine's own calls, not the API's.
+    "operations": _CORE,
+    "api": _CORE | {"operations"},
     "worker": _CORE,
-    "commands": _CORE | {"api", "worker", "bench"},
-    "cli": _CORE | {"api", "worker", "bench", "commands"},
-    "bench": _CORE | {"api", "worker", "commands", "sandbox"},
+    "commands": _CORE | {"operations", "api", "worker", "bench"},
+    "cli": _CORE | {"operations", "api", "worker", "bench", "commands"},
+    "bench": _CORE | {"operations", "api", "worker", "commands", "sandbox"},
     # A peer of ours: what it knows of us is the contract over HTTP.
     "sandbox": frozenset(),
     # The generator of the sample applications.

@@ -38,6 +38,7 @@ AGENCIES = (
     "government-services-data",
     "special-group",
 )
+ADMINISTRATORS = ("admin-1", "admin-2")
 PATIENCE_S = 10.0
 
 
@@ -59,6 +60,7 @@ def api_settings(database_url: str, **others: Any) -> Settings:
         engine_address="127.0.0.1:1",
         engine_timeout_s=0.2,
         agency_keys={agency: SecretStr(key_of(agency)) for agency in AGENCIES},
+        administrator_keys={each: SecretStr(key_of(each)) for each in ADMINISTRATORS},
         **others,
     )
 

@@ -31,10 +31,11 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.agencies import Agencies
+from activities.beginning import case_ref
 from activities.messages import CaseRef, Closing, Withdrawal
 from activities.owe import check_task_outcome
 from activities.payloads import MESSAGES
-from api.delivery import Delivery, case_ref
+from api.delivery import Delivery
 from api.engine import Engine
 from api.reporting import reported
 from domain.application import Application as ApplicationBody
