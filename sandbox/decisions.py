@@ -114,6 +114,12 @@ class Judgement:
     fixed_route: str | None
     is_refusing: Callable[[str, str], bool]
 
+    def leaves_open(self, task: Task) -> bool:
+        """Tell whether `task` is not answered for as long as its case lasts."""
+        # Who builds only once the line is permitted never does here. Whether it was finished before
+        # the case ends would otherwise follow from how long the departments take.
+        return task.kind == "customer_works" and story_of(task.address) is Story.PERMITS_REFUSED
+
     def decide(self, task: Task) -> Outcome:
         """Return the outcome body of `task`."""
         story = story_of(task.address)

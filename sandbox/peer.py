@@ -195,6 +195,8 @@ class Peer:
         answer = Answer(task.id, agency, body, calls)
         self._answers[task.id] = answer
         self.counts[agency]["accepted"] += 1
+        if self.judgement.leaves_open(task):
+            return answer
         if is_early:
             self._decided(answer)
         else:
@@ -226,6 +228,8 @@ class Peer:
             return
         if answer.calls == 0:
             self.counts[answer.agency]["lost_callback"] += 1
+        if answer.calls == 2:
+            self.counts[answer.agency]["double"] += 1
         for _ in range(answer.calls):
             self._calls.put_nowait(answer)
 

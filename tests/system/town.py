@@ -8,9 +8,10 @@ import json
 import os
 import signal
 import subprocess
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,6 +22,7 @@ from cli import DEMO_BEGINS
 from commands import up as upping
 from commands.installation import Installation
 from policy.loader import policy_for
+from sandbox.faults import FAULTS
 from settings import Settings
 from storage.database import open_engine
 from storage.migrate import upgrade
@@ -61,7 +63,9 @@ class Town:
         reading: questions to the case file, past the API.
     """
 
-    def __init__(self, var: Path, *, speed: float, sandbox_arguments: tuple[str, ...]) -> None:
+    def __init__(
+        self, var: Path, *, speed: float, sandbox_arguments: tuple[str, ...], begins: datetime
+    ) -> None:
         self._installation = Installation(var)
         self._installation.logs.mkdir(parents=True)
         policy = policy_for(Settings().policy)
@@ -69,7 +73,7 @@ class Town:
             self._installation,
             Settings(api_port=18000, engine_address="127.0.0.1:17233"),
             policy,
-            self._installation.clock(speed, DEMO_BEGINS, timedelta()),
+            self._installation.clock(speed, begins, timedelta()),
             database_url=self._installation.database_url,
             sandbox_arguments=sandbox_arguments,
             has_ui=False,
@@ -85,10 +89,15 @@ class Town:
     @classmethod
     @contextlib.asynccontextmanager
     async def open(
-        cls, var: Path, *, speed: float = 172_800.0, sandbox_arguments: tuple[str, ...] = ()
+        cls,
+        var: Path,
+        *,
+        speed: float = 172_800.0,
+        sandbox_arguments: tuple[str, ...] = (),
+        begins: datetime = DEMO_BEGINS,
     ) -> AsyncIterator[Self]:
-        """Start everything; end everything."""
-        town = cls(var, speed=speed, sandbox_arguments=sandbox_arguments)
+        """Start everything, with civil time at `begins`; end everything."""
+        town = cls(var, speed=speed, sandbox_arguments=sandbox_arguments, begins=begins)
         try:
             for program in town._plan.programs:
                 town.start(program.name)
@@ -155,6 +164,14 @@ class Town:
                 continue
             assert answer.status_code in (201, 202), answer.text
             return answer.json()["no"], answer.status_code
+
+    async def faults_struck(self) -> Counter[str]:
+        """How often each of the sandbox's faults has struck, over all agencies."""
+        address = f"{self._plan.addresses['sandbox']}/control/state"
+        agencies = (await self._http.get(address)).json()["agencies"]
+        return Counter(
+            {fault: sum(each.get(fault, 0) for each in agencies.values()) for fault in FAULTS}
+        )
 
     async def processes(self) -> list[tuple[str, str, str]]:
         """Every run the engine knows: (workflow type, id, status)."""
