@@ -31,7 +31,7 @@ demo: $(VENV)/runtime.stamp
 	@$(BIN)/onewindow demo $(if $(filter-out 0,$(EXIT)),--exit)
 
 test: setup
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 2
 
 soak: setup
 	@ONEWINDOW_SOAK_BUNDLES=200 $(BIN)/python -m pytest tests/system/test_faulty_agencies.py

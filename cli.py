@@ -20,13 +20,13 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from commands import calendar
+from commands import accounts, calendar, repair
 from commands import up as upping
 from commands.client import Api
 from commands.demo import ONLINE, Demonstration, load_samples
 from commands.failure import CommandFailed
 from commands.installation import Installation
-from commands.options import ApiBase, Var, api_at
+from commands.options import ApiBase, Var, api_at, case_file_of
 from commands.progress import ENDINGS, progress
 from domain.working_time import CIVIL_ZONE
 from policy.loader import UnknownPolicy, policy_for
@@ -39,6 +39,8 @@ TRAINING_SPEED = 86_400.0
 STARTING_TAKES = timedelta(seconds=4)
 DEMO_LIMIT_S = 110.0
 WATCH_POLL_S = 1.0
+STUCK = 3
+"""Exit code of a command that found something stuck; 1 says that it could not look."""
 
 app = typer.Typer(
     help="One window for electricity connections 一窗通电",
@@ -49,6 +51,8 @@ app = typer.Typer(
 )
 
 app.add_typer(calendar.app, name="calendar")
+app.add_typer(repair.app, name="repair")
+app.add_typer(accounts.app, name="account")
 
 
 def main() -> None:
@@ -91,7 +95,8 @@ def up(
         bool, typer.Option("--engine-ui/--no-engine-ui", help="Serve the engine's own pages.")
     ] = True,
 ) -> None:
-    """Run engine, worker and API until Ctrl-C 启动系统."""
+    """Run engine, worker, API and console until Ctrl-C 启动系统."""
+    from commands.account_book import first_administrator
     from commands.casefile import upgrade
 
     settings, installation = Settings(), Installation(var)
@@ -103,8 +108,11 @@ def up(
             _instant(civil_origin),
             timedelta(),
         )
-        database_url = _database_url(installation)
+        database_url = case_file_of(installation)
         upgrade(database_url)
+        if first := first_administrator(database_url):
+            _say("the console's first administrator, shown this once 控制台管理员，仅显示一次:")
+            _say(f"  {first[0]}  one-time password 一次性密码: {first[1]}")
         plan = upping.plan(
             installation,
             settings,
@@ -130,6 +138,7 @@ def demo(
     samples: Annotated[Path, typer.Option(help="Folder of the applications.")] = SAMPLES,
 ) -> None:
     """Watch sample applications travel from the desk to a live meter 演示."""
+    from commands.account_book import DEMO, demo_accounts
     from commands.casefile import upgrade
 
     began = _began()
@@ -145,6 +154,7 @@ def demo(
         shown = progress(console, policy)
         clock = installation.clock(speed, DEMO_BEGINS, STARTING_TAKES)
         upgrade(installation.database_url)
+        password = "" if is_leaving else demo_accounts(installation.database_url)
         plan = upping.plan(
             installation,
             settings,
@@ -156,6 +166,11 @@ def demo(
             say=shown.say,
         )
 
+        def say_how_to_sign_in() -> None:
+            shown.say(f"  console 控制台: {plan.addresses['console']}")
+            for each in DEMO:
+                shown.say(f"    {each.id:<10} {password}  {each.display_name}")
+
         async def play() -> bool:
             async with Api(plan.addresses["api"], plan.keys) as api:
                 run = Demonstration(api, applications, plan.clock, console, shown, began)
@@ -163,6 +178,8 @@ def demo(
                 try:
                     async with asyncio.timeout(limit):
                         await upping.ready(plan)
+                        if not is_leaving:
+                            say_how_to_sign_in()
                         await run.play()
                 except TimeoutError:
                     shown.say(f"not all ended within {DEMO_LIMIT_S:g} s: {run.missing()}")
@@ -171,6 +188,7 @@ def demo(
             if not is_leaving:
                 for name, address in plan.addresses.items():
                     shown.say(f"  {name}: {address}")
+                say_how_to_sign_in()
                 shown.say(f"  keys: {installation.keys_file} · Ctrl-C stops 按 Ctrl-C 停止")
                 await asyncio.Event().wait()
             return True
@@ -256,14 +274,36 @@ def watch(
 @app.command()
 def verify(var: Var = Path("var")) -> None:
     """Check the record's chains, and name the first link that is broken 校验办件记录."""
-    from commands.casefile import first_break
+    from commands.casefile import broken, first_break
 
-    count, found = first_break(_database_url(Installation(var)))
+    count, found = first_break(case_file_of(Installation(var)))
     if found is not None:
-        where = found.case_no or "the register"
-        where += "" if found.seq is None else f", event {found.seq}"
-        raise CommandFailed(f"the record is broken 记录被改动: {where}: {found.why}")
+        raise broken(found)
     _say(f"{count} cases, every chain holds 记录完整")
+
+
+@app.command()
+def stuck(
+    is_json: Annotated[
+        bool, typer.Option("--json", help="As the API gives it, for programs.")
+    ] = False,
+    var: Var = Path("var"),
+) -> None:
+    """List what is stuck, why, and what to do; exit code 3 if anything is 查找卡滞办件."""
+    from commands.stuck import clock_of, json_text, look, print_stuck, settings_of
+
+    installation = Installation(var)
+    settings = settings_of(installation, case_file_of(installation))
+    clock = clock_of(installation, settings)
+    found = look(settings, clock)
+    if is_json:
+        _say(json_text(found, clock))
+    else:
+        console = Console(highlight=False)
+        if not console.is_terminal:
+            console = Console(highlight=False, width=int(os.environ.get("COLUMNS", "140")))
+        print_stuck(console, found)
+    _leave(STUCK if found.findings else 0)
 
 
 @app.command()
@@ -289,7 +329,91 @@ def exchange(
     first, last = from_day.date(), (to_day or from_day).date()
     if first > last:
         raise CommandFailed(f"--from {first}: lies after --to {last}")
-    export(_database_url(Installation(var)), first, last, spelling, output)
+    export(case_file_of(Installation(var)), first, last, spelling, output)
+
+
+@app.command()
+def backup(
+    to: Annotated[Path, typer.Argument(help="Folder to make; it must not be there yet.")],
+    var: Var = Path("var"),
+    has_keys: Annotated[
+        bool, typer.Option("--with-keys", help="Also copy keys and signing secrets.")
+    ] = False,
+) -> None:
+    """Copy the case file, checked, while everything runs 备份."""
+    from commands.backup import back_up
+
+    installation = Installation(var)
+    made = back_up(installation, case_file_of(installation), to, has_keys=has_keys)
+    keys = "with keys 含密钥" if has_keys else "without keys 不含密钥"
+    _say(f"{to}: {made.cases} cases, every chain holds 备份完成; {keys}")
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(metavar="FROM", help="Folder of a backup.")],
+    var: Var = Path("var"),
+) -> None:
+    """Put a backup into a folder where nothing runs; what is there is moved aside 恢复."""
+    from commands.backup import restore as put_back
+
+    if "ONEWINDOW_DATABASE_URL" in os.environ:
+        raise CommandFailed("ONEWINDOW_DATABASE_URL is set; unset it, a folder is restored: --var")
+    installation = Installation(var)
+    with installation.held(is_restoring=True):
+        restored, aside = put_back(installation, source)
+    _say(f"{var}: {restored.cases} cases as of {restored.made_at:%Y-%m-%d %H:%M:%S}Z 恢复完成")
+    _say(f"what was there lies in 原有数据移至 {aside}")
+    if restored.last_no:
+        _say(
+            f"numbers go on after {restored.last_no}: see docs/operations.md for those given since "
+            f"then 编号自 {restored.last_no} 之后继续"
+        )
+
+
+@app.command("workers")
+def show_workers(
+    use: Annotated[
+        str | None, typer.Option(help="Version that is to carry every case not pinned to another.")
+    ] = None,
+    is_back: Annotated[
+        bool, typer.Option("--use-unversioned", help="Have unversioned workers carry them again.")
+    ] = False,
+    var: Var = Path("var"),
+) -> None:
+    """Say which versions of the worker run, and which carries the cases 工作进程版本."""
+    from commands.workers import workers
+
+    if use is not None and is_back:
+        raise CommandFailed("--use and --use-unversioned: one of them")
+    workers(Installation(var), _say, use=use, is_back=is_back)
+
+
+@app.command("replay")
+def replay_cases(
+    numbers: Annotated[
+        list[str] | None, typer.Argument(metavar="[NO]...", help="Numbers of cases.")
+    ] = None,
+    is_all_open: Annotated[
+        bool, typer.Option("--all-open", help="Every open case instead.")
+    ] = False,
+    is_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    var: Var = Path("var"),
+) -> None:
+    """Try this code on cases and change nothing 重放. Exit status 3: one is not carried."""
+    from commands.replay import leave, replay
+
+    if bool(numbers) == is_all_open:
+        raise CommandFailed("name cases, or --all-open: one of them")
+    leave(replay(Installation(var), numbers or (), _say, is_json=is_json))
+
+
+@app.command("release-check")
+def check_release(var: Var = Path("var")) -> None:
+    """Say whether this code can carry every open case 发布前检查. Exit status 3: it cannot."""
+    from commands.replay import leave, release_check
+
+    leave(release_check(Installation(var), _say))
 
 
 @app.command()
@@ -297,7 +421,7 @@ def migrate(var: Var = Path("var")) -> None:
     """Bring the case file's tables up to date 升级数据库."""
     from commands.casefile import upgrade
 
-    _say(f"{upgrade(_database_url(Installation(var)))} is up to date")
+    _say(f"{upgrade(case_file_of(Installation(var)))} is up to date")
 
 
 def _began() -> float:
@@ -308,12 +432,6 @@ def _began() -> float:
     except (OSError, AttributeError):
         return time.monotonic()
     return time.monotonic() - age
-
-
-def _database_url(installation: Installation) -> str:
-    """The case file that the environment names, or the folder's own."""
-    is_named = "ONEWINDOW_DATABASE_URL" in os.environ
-    return Settings().database_url if is_named else installation.database_url
 
 
 def _instant(text: str) -> datetime:
@@ -328,6 +446,13 @@ def _instant(text: str) -> datetime:
 
 def _say(line: str) -> None:
     print(line, flush=True)
+
+
+def _leave(code: int) -> None:
+    """End at once: the engine's client can crash an interpreter that exits after using it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _fail(line: str) -> None:

@@ -21,6 +21,9 @@ from domain.civil_clock import CivilClock
 
 _ACCOUNT = re.compile("[a-z][a-z0-9-]{1,39}")
 
+DEPLOYMENT = "onewindow"
+"""Name under which the engine keeps the versions of our worker."""
+
 
 class Settings(BaseSettings):
     """What differs between a laptop, a city and a test.
@@ -48,6 +51,10 @@ class Settings(BaseSettings):
     api_host: str = Field(default="127.0.0.1", description="Address the API listens on")
     api_port: Annotated[int, Field(ge=1, le=65535)] = Field(
         default=8000, description="Port the API listens on"
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        default=(),
+        description="JSON list: addresses of proxies whose X-Forwarded headers are believed",
     )
     agency_keys: dict[str, SecretStr] = Field(
         default_factory=dict, description="JSON object: each agency's key, at least 16 characters"
@@ -82,6 +89,12 @@ class Settings(BaseSettings):
     max_cached_workflows: Annotated[int, Field(ge=10)] = Field(
         default=600,
         description="Processes a worker keeps in memory; others are replayed when they move",
+    )
+    worker_version: Annotated[str, Field(pattern="^([A-Za-z0-9][A-Za-z0-9._-]{0,59})?$")] | None = (
+        Field(
+            default=None,
+            description="Build of this worker, to run several at once; empty: unversioned",
+        )
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="DEBUG, INFO, WARNING or ERROR"

@@ -12,15 +12,23 @@ from datetime import UTC, datetime, timedelta
 
 import uvloop
 from temporalio.client import Client
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.runtime import Runtime, TelemetryConfig
+from temporalio.worker import (
+    UnsandboxedWorkflowRunner,
+    Worker,
+    WorkerDeploymentConfig,
+    WorkflowRunner,
+)
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.agencies import Agencies
 from activities.casefile import CaseFileActivities
+from activities.failures import KindAndPlace
 from activities.owe import Owing
 from activities.payloads import MESSAGES
 from policy.calendar import calendar
-from settings import Settings, settings_of_process
+from settings import DEPLOYMENT, Settings, settings_of_process
 from storage.calendars import Calendars
 from storage.casefile import CaseFile
 from storage.database import open_engine
@@ -36,6 +44,9 @@ PLACES = 200
 
 GRACE = timedelta(seconds=4)
 """For pushes under way when the worker is told to stop; the supervisor waits a little longer."""
+
+HEARTBEAT = timedelta(seconds=5)
+"""An idle worker asks for work once a minute; one that died is found before that (RB-12.1)."""
 
 
 def guarded_runner() -> SandboxedWorkflowRunner:
@@ -89,8 +100,10 @@ def build_worker(
             steps.look_out,
             steps.end_case,
         ],
+        interceptors=[KindAndPlace()],
         workflow_runner=runner or UnsandboxedWorkflowRunner(),
         max_cached_workflows=settings.max_cached_workflows,
+        deployment_config=_versioned(settings.worker_version),
         # Agencies that hang cannot take every place, be it all of them at once.
         max_concurrent_activities=PLACES
         + settings.agency_calls_at_once * len(settings.agency_bases),
@@ -98,14 +111,31 @@ def build_worker(
     )
 
 
+def _versioned(build_id: str | None) -> WorkerDeploymentConfig | None:
+    """Return what tells the engine which version this worker is; None for an unversioned one.
+
+    A case is carried by whichever version is current, old cases too: what an open case cannot
+    replay is refused before (ADR 12). An administrator can pin one case to a version.
+    """
+    if not build_id:
+        return None
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(DEPLOYMENT, build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
+    )
+
+
 async def connected(settings: Settings) -> Client:
     """Connect to the engine, waiting for it as long as it takes: it may start after us."""
+    runtime = Runtime(telemetry=TelemetryConfig(), worker_heartbeat_interval=HEARTBEAT)
     while True:
         try:
             return await Client.connect(
                 settings.engine_address,
                 namespace=settings.engine_namespace,
                 data_converter=MESSAGES,
+                runtime=runtime,
             )
         except RuntimeError as problem:
             print(f"worker: engine not reachable yet: {problem}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Entry of the API process."""
+"""Entry of the process that serves API and console: a composition root of its own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.app import build_app
+from console.app import mount
 from policy.loader import UnknownPolicy
 from settings import settings_of_process
 
@@ -35,6 +36,7 @@ def main() -> None:
     settings = settings_of_process()
     try:
         app = build_app(settings)
+        mount(app)
     except (UnknownPolicy, ValueError) as problem:
         sys.exit(f"api: {problem}")
     uvicorn.run(
@@ -43,7 +45,9 @@ def main() -> None:
         port=settings.api_port,
         log_level=settings.log_level.lower(),
         access_log=False,
-        proxy_headers=False,
+        # Only a proxy that is named says who asks, and whether by https.
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
         server_header=False,
         timeout_keep_alive=75,
     )

@@ -24,7 +24,10 @@ from api import (
     opinions,
     permits,
     problems,
+    repairs,
+    replays,
     reporting,
+    stuck,
     supervision,
     tasks,
     undelivered,
@@ -38,9 +41,15 @@ from api.engine import Engine
 from api.outbox import Sender
 from api.problems import NOT_FOUND, PROBLEMS, TOO_LARGE, Refused, respond
 from api.recalculating import Recalculation
+from api.repairing import RepairLoop
 from api.schemas import CivilNow, Liveness, ProblemType, Readiness, refusals
 from api.services import Services, Serving
 from domain.errors import FieldProblem, InputRefused
+from operations.processes import Processes
+from operations.repairing import Repairing, Tools
+from operations.replay_jobs import ReplayJobs
+from operations.stuck import Finder
+from operations.stuck_watch import StuckWatch
 from policy.calendar import calendar
 from policy.loader import policy_for
 from settings import Settings
@@ -51,6 +60,8 @@ from storage.documents import Documents
 from storage.opinions import Opinions
 from storage.outbox import Outbox
 from storage.reading import Reading
+from storage.repairs import Repairs
+from storage.replays import Replays
 
 open_to_all = APIRouter(tags=["open to all"])
 operators = APIRouter(tags=["operators"])
@@ -118,6 +129,23 @@ def build_app(
         {agency: settings.secrets_of(agency) for agency in settings.signing_secrets},
         at_once=settings.agency_calls_at_once,
     )
+    documents_on_file, repairs_on_file = Documents(casefile.engine), Repairs(casefile.engine)
+    repairing = Repairing(
+        Tools(
+            casefile=casefile,
+            reading=reading,
+            documents=documents_on_file,
+            repairs=repairs_on_file,
+            processes=Processes(settings),
+            agencies=agencies,
+            now=now,
+        )
+    )
+    replays_on_file = Replays(casefile.engine)
+    replay_jobs = ReplayJobs(replays_on_file, settings, now)
+    repair_loop = RepairLoop(repairs_on_file, repairing, now)
+    finder = Finder(casefile.engine, Processes(settings), now, settings.clock)
+    stuck_watch = StuckWatch(finder)
     sender = Sender(Outbox(casefile.engine), agencies, now, settings.clock)
 
     @contextlib.asynccontextmanager
@@ -125,13 +153,27 @@ def build_app(
         bringing = asyncio.create_task(delivery.run())
         recalculating = asyncio.create_task(recalculation.run())
         sending = asyncio.create_task(sender.run())
+        repairing_cases = asyncio.create_task(repair_loop.run())
+        replaying = asyncio.create_task(replay_jobs.run())
+        watching = asyncio.create_task(stuck_watch.run())
         try:
             yield
         finally:
             bringing.cancel()
+            watching.cancel()
             recalculation.stop()
             sender.stop()
-            await asyncio.gather(bringing, recalculating, sending, return_exceptions=True)
+            repair_loop.stop()
+            replay_jobs.stop()
+            await asyncio.gather(
+                bringing,
+                recalculating,
+                sending,
+                repairing_cases,
+                replaying,
+                watching,
+                return_exceptions=True,
+            )
             await agencies.close()
             await casefile.close()
 
@@ -153,8 +195,12 @@ def build_app(
         delivery=delivery,
         calendars=calendars,
         agencies=agencies,
-        documents=Documents(casefile.engine),
+        documents=documents_on_file,
         opinions=Opinions(casefile.engine),
+        repairs=repairs_on_file,
+        replays=replays_on_file,
+        repairing=repairing,
+        stuck=stuck_watch,
         now=now,
     )
     problems.install(app)
@@ -170,6 +216,9 @@ def build_app(
         notices.router,
         supervision.router,
         undelivered.router,
+        stuck.router,
+        repairs.router,
+        replays.router,
         exchange.router,
         calendar_years.router,
         why.router,

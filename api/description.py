@@ -15,7 +15,10 @@ from api.notices import NOTICE_EXAMPLES
 from api.opinions import OPINION_EXAMPLES
 from api.permit_schemas import PERMIT_EXAMPLES
 from api.problems import MEDIA_TYPE
+from api.repair_schemas import REPAIR_EXAMPLES
+from api.replays import REPLAY_EXAMPLES
 from api.schemas import ANSWER_EXAMPLES
+from api.stuck import STUCK_EXAMPLES
 from api.supervision_schemas import SUPERVISION_EXAMPLES
 from api.undelivered import UNDELIVERED_EXAMPLES
 from api.webhooks import EVENT_EXAMPLES
@@ -31,6 +34,9 @@ EXAMPLES = {
     **SUPERVISION_EXAMPLES,
     **PERMIT_EXAMPLES,
     **UNDELIVERED_EXAMPLES,
+    **STUCK_EXAMPLES,
+    **REPAIR_EXAMPLES,
+    **REPLAY_EXAMPLES,
     **EVENT_EXAMPLES,
 }
 _FASTAPIS_OWN = ("HTTPValidationError", "ValidationError")

@@ -102,6 +102,26 @@ TABLE: Mapping[type[Exception], Problem] = {
         "This version of the calendar cannot be taken back",
         "该版日历不存在、为初始版本，或该年度此后已重新发布，不能撤回",
     ),
+    errors.UnknownReplay: Problem("unknown-replay", 404, "There is no such replay", "没有此重放"),
+    errors.UnknownRepair: Problem("unknown-repair", 404, "There is no such repair", "没有此修复"),
+    errors.IllegalRepair: Problem(
+        "illegal-repair", 409, "This repair is not possible as things stand", "当前状态不允许此修复"
+    ),
+    errors.StalePlan: Problem(
+        "stale-plan",
+        409,
+        "The case has moved on since the plan was made; make a new plan",
+        "办件在计划之后已有变化，请重新制定计划",
+    ),
+    errors.OwnPlan: Problem(
+        "own-plan",
+        403,
+        "Another administrator must approve it",
+        "本人制定的计划须由另一名管理员批准",
+    ),
+    errors.UnknownVersion: Problem(
+        "unknown-version", 409, "No worker of this version is running", "没有运行该版本的工作进程"
+    ),
     errors.EngineAway: Problem(
         "engine-away",
         503,
@@ -211,6 +231,8 @@ def _refusal(error: errors.OneWindowError) -> dict[str, Any]:
             return _invalid(error.problems)
         case errors.EngineAway():
             return spelled_out(problem, en=problem.en, zh=problem.zh)
+        case errors.IllegalRepair():
+            return spelled_out(problem, en=error.en, zh=error.zh)
         case errors.TaskClosed():
             return spelled_out(
                 problem,

@@ -13,12 +13,16 @@ from activities.agencies import Agencies
 from api.delivery import Delivery
 from api.engine import Engine
 from domain.policy import Policy
+from operations.repairing import Repairing
+from operations.stuck_watch import StuckWatch
 from settings import Settings
 from storage.calendars import Calendars
 from storage.casefile import CaseFile
 from storage.documents import Documents
 from storage.opinions import Opinions
 from storage.reading import Reading
+from storage.repairs import Repairs
+from storage.replays import Replays
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,10 @@ class Services:
     agencies: Agencies
     documents: Documents
     opinions: Opinions
+    repairs: Repairs
+    replays: Replays
+    repairing: Repairing
+    stuck: StuckWatch
     now: Callable[[], datetime]
 
 

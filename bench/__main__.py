@@ -19,10 +19,11 @@ from rich.console import Console
 
 from bench.measures import bundles, lap, latency_and_memory, statements
 from bench.programs import BenchFailed
+from bench.replaying import replays
 from bench.report import Report
 from bench.subjects import Floor, Full
 
-PARTS = ("throughput", "bundles", "statements", "latency")
+PARTS = ("throughput", "bundles", "statements", "latency", "replay")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -62,6 +63,9 @@ async def measure(given: argparse.Namespace, console: Console, folder: Path) -> 
         report.latency, report.memory, report.recalculation = await latency_and_memory(
             folder / "latency", given.per_s, given.seconds, given.open_cases, given.at_once
         )
+    if "replay" in wanted:
+        console.print(f"replaying {given.open_cases} open cases …")
+        report.replays = await replays(folder / "replay", given.open_cases, given.at_once)
     return report
 
 

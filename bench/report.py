@@ -11,6 +11,7 @@ from typing import Any
 from rich.table import Table
 
 from bench.measures import Bundles, Lap, Latency, Memory, Recalculation, Statements
+from bench.replaying import Replays
 
 
 @dataclass
@@ -24,6 +25,7 @@ class Report:
     memory: Memory | None = None
     recalculation: Recalculation | None = None
     bundles: Bundles | None = None
+    replays: Replays | None = None
 
     def ratio(self) -> float | None:
         """Throughput of the whole system over that of the engine alone, medians of both."""
@@ -51,12 +53,13 @@ class Report:
             "memory": self.memory and asdict(self.memory),
             "recalculation": self.recalculation and asdict(self.recalculation),
             "bundles": self.bundles and asdict(self.bundles) | {"ratio": self.bundles.ratio},
+            "replays": self.replays and asdict(self.replays),
         }
 
     def tables(self) -> list[Table]:
         """Return the tables for the terminal."""
         found = [self._cases()] if self.laps else []
-        if self.statements or self.latency or self.bundles or self.ratio():
+        if self.statements or self.latency or self.bundles or self.replays or self.ratio():
             found.append(self._targets())
         return found
 
@@ -110,6 +113,9 @@ class Report:
         if self.recalculation:
             of = f"a calendar under them, {self.recalculation.cases} moved"
             table.add_row(of, f"{self.recalculation.seconds:.1f} s", "2000 in < 120 s")
+        if self.replays:
+            of = f"{self.replays.histories} histories of {self.replays.cases} cases replayed"
+            table.add_row(of, f"{self.replays.seconds:.1f} s", "1000 in < 60 s")
         if self.bundles:
             found = self.bundles
             table.add_row(f"{found.bundles} bundles at once, per second", f"{found.per_s:.1f}", "")

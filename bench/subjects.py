@@ -164,7 +164,7 @@ class Full:
             if rule.role != "supervisor" or agency == SUPERVISOR
         }
         return keys, {
-            "ONEWINDOW_DATABASE_URL": f"sqlite:///{self._case_file}",
+            "ONEWINDOW_DATABASE_URL": self.database_url,
             "ONEWINDOW_ENGINE_ADDRESS": self._engine,
             "ONEWINDOW_API_PORT": str(api_port),
             "ONEWINDOW_AGENCY_KEYS": json.dumps(keys),
@@ -173,6 +173,16 @@ class Full:
             ),
             "ONEWINDOW_LOG_LEVEL": "WARNING",
         }
+
+    @property
+    def engine_address(self) -> str:
+        """Where its engine is reached."""
+        return self._engine
+
+    @property
+    def database_url(self) -> str:
+        """Its case file, as a setting."""
+        return f"sqlite:///{self._case_file}"
 
     def counts_file(self, name: str) -> Path:
         """Where a counted program keeps its counts."""

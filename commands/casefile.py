@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
+from alembic.util import CommandError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.exchange import Spelling, pieces
 from commands.failure import CommandFailed
@@ -19,6 +21,8 @@ from storage.chain import Break
 from storage.database import open_engine
 from storage.migrate import upgrade as bring_up_to_date
 from storage.reading import Reading
+
+T = TypeVar("T")
 
 
 def upgrade(url: str) -> str:
@@ -47,6 +51,32 @@ async def _first_break(url: str) -> tuple[int, Break | None]:
     engine = open_engine(url)
     try:
         return await Reading(engine).first_break()
+    finally:
+        await engine.dispose()
+
+
+def broken(found: Break) -> CommandFailed:
+    """Say in one line where the record does not hold."""
+    where = found.case_no or "the register"
+    where += "" if found.seq is None else f", event {found.seq}"
+    return CommandFailed(f"the record is broken 记录被改动: {where}: {found.why}")
+
+
+def asked(url: str, question: Callable[[AsyncEngine], Awaitable[T]]) -> T:
+    """Put a question to a case file; return the answer.
+
+    Raises:
+        CommandFailed: there is no such case file, or it cannot be read.
+    """
+    with _told(url) as shown:
+        _check_is_there(url, shown)
+        return asyncio.run(_asked(url, question))
+
+
+async def _asked(url: str, question: Callable[[AsyncEngine], Awaitable[T]]) -> T:
+    engine = open_engine(url)
+    try:
+        return await question(engine)
     finally:
         await engine.dispose()
 
@@ -102,7 +132,7 @@ def _told(url: str) -> Iterator[str]:
         raise CommandFailed(f"ONEWINDOW_DATABASE_URL: {_first_line(problem)}") from problem
     try:
         yield shown
-    except (SQLAlchemyError, OSError, ValueError) as problem:
+    except (SQLAlchemyError, OSError, ValueError, CommandError) as problem:
         raise CommandFailed(f"{shown}: {_first_line(problem)}") from problem
 
 

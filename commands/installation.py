@@ -26,7 +26,13 @@ class Installation:
         var: absolute path of the folder.
         case_file, engine_file: the SQLite databases of the case file and of the engine.
         logs: folder of the programs' logs.
+        key_files: everything here that is secret by itself.
+        clock_file: the training clock that the cases here are pinned to, if there is one.
+        demo_mark: is there if the folder is a demonstration's.
     """
+
+    BACKED_UP = frozenset({"clock.json", "keys.json", "signing.json", "administrators.json"})
+    """What a backup may hold beside the case file."""
 
     def __init__(self, var: Path) -> None:
         self.var = var.resolve()
@@ -36,21 +42,31 @@ class Installation:
         self.keys_file = self.var / "keys.json"
         self.secrets_file = self.var / "signing.json"
         self.administrators_file = self.var / "administrators.json"
-        self._clock_file = self.var / "clock.json"
+        self.clock_file = self.var / "clock.json"
         self._run_file = self.var / "run.json"
-        self._demo_mark = self.var / "demo"
+        self.demo_mark = self.var / "demo"
+        self._restoring_mark = self.var / "restoring"
 
     @property
     def database_url(self) -> str:
         """The case file of this folder, as a setting."""
         return f"sqlite:///{self.case_file}"
 
+    @property
+    def key_files(self) -> tuple[Path, ...]:
+        """The files of keys and signing secrets, whether they are there or not."""
+        return self.keys_file, self.secrets_file, self.administrators_file
+
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self, *, is_restoring: bool = False) -> Iterator[None]:
         """Hold the folder: one supervisor at a time.
 
+        Args:
+            is_restoring: whether it is held to restore a backup into it.
+
         Raises:
-            CommandFailed: the folder cannot be written, or somebody holds it.
+            CommandFailed: the folder cannot be written, somebody holds it, or a restore into it
+                was cut off.
         """
         try:
             # Databases and logs hold personal data: they are for whoever runs this alone.
@@ -70,11 +86,22 @@ class Installation:
                     f"{self.var} is in use by process {lock.read().strip()}; "
                     "stop it, or choose a folder with --var"
                 ) from None
+            if self._restoring_mark.exists() and not is_restoring:
+                raise CommandFailed(
+                    f"a restore into {self.var} was cut off; run onewindow restore again"
+                )
             lock.truncate(0)
             lock.write(f"{os.getpid()}\n")
             lock.flush()
             yield
             self._run_file.unlink(missing_ok=True)
+
+    @contextmanager
+    def restoring(self) -> Iterator[None]:
+        """Mark the folder as one that holds part of this and part of that, until it is over."""
+        self._restoring_mark.touch()
+        yield
+        self._restoring_mark.unlink()
 
     def clear_demo(self) -> None:
         """Empty the folder of what an earlier demonstration left.
@@ -82,7 +109,7 @@ class Installation:
         Raises:
             CommandFailed: what lies there is no demonstration's.
         """
-        if self.case_file.exists() and not self._demo_mark.exists():
+        if self.case_file.exists() and not self.demo_mark.exists():
             raise CommandFailed(
                 f"{self.var} holds a case file that is no demonstration's; "
                 "choose another folder with --var"
@@ -96,11 +123,11 @@ class Installation:
             self.keys_file,
             self.secrets_file,
             self.administrators_file,
-            self._clock_file,
+            self.clock_file,
         )
         for path in (*databases, *files, *self.logs.glob("*.log")):
             path.unlink(missing_ok=True)
-        self._demo_mark.touch()
+        self.demo_mark.touch()
 
     def keys(self, agencies: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:
         """Return a key for each agency: the one given, or its own; those without get one."""
@@ -150,8 +177,8 @@ class Installation:
         Raises:
             CommandFailed: the folder already runs on another clock.
         """
-        if self._clock_file.exists():
-            clock = _read_clock(self._clock_file)
+        if self.clock_file.exists():
+            clock = _read_clock(self.clock_file)
             if speed not in (None, clock.speed):
                 raise CommandFailed(
                     f"{self.var} is in training mode at speed {clock.speed:g}; "
@@ -166,7 +193,7 @@ class Installation:
             )
         clock = CivilClock(datetime.now(UTC) + lead, civil_origin, speed)
         write_json(
-            self._clock_file,
+            self.clock_file,
             {
                 "engine_origin": str(clock.engine_origin),
                 "civil_origin": str(clock.civil_origin),

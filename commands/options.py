@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +17,12 @@ ApiBase = Annotated[
     str | None,
     typer.Option("--api", help="Address of the API; default: what runs on --var, or the settings."),
 ]
+
+
+def case_file_of(installation: Installation) -> str:
+    """Return the address of the case file that the environment names, or of the folder's own."""
+    is_named = "ONEWINDOW_DATABASE_URL" in os.environ
+    return Settings().database_url if is_named else installation.database_url
 
 
 def administrators_of(var: Path) -> Mapping[str, str]:

@@ -67,7 +67,7 @@ def plan(
     ui_port = ports.take("engine's pages", engine_port + 1000) if has_ui else None
     api_port = ports.take("API", settings.api_port, settings.api_host)
     api = f"http://{_reached_at(settings.api_host)}:{api_port}"
-    addresses = {"engine": f"127.0.0.1:{engine_port}", "api": api}
+    addresses = {"engine": f"127.0.0.1:{engine_port}", "api": api, "console": f"{api}/console/"}
     if ui_port:
         addresses["engine_ui"] = f"http://127.0.0.1:{ui_port}"
     given = {agency: settings.key_of(agency) for agency in settings.agency_keys}

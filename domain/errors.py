@@ -199,3 +199,55 @@ class StaleCalendar(OneWindowError):
 
 class EngineAway(OneWindowError):
     """The process engine (or its worker) does not answer; ask again."""
+
+
+class UnknownReplay(OneWindowError):
+    """There is no such replay."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"no replay {number}")
+        self.number = number
+
+
+class UnknownRepair(OneWindowError):
+    """There is no such repair."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"no repair {number}")
+        self.number = number
+
+
+class IllegalRepair(OneWindowError):
+    """A repair that is not possible where the case, or the repair itself, stands.
+
+    Attributes:
+        en, zh: why, and what to do instead.
+    """
+
+    def __init__(self, en: str, zh: str) -> None:
+        super().__init__(en)
+        self.en, self.zh = en, zh
+
+
+class StalePlan(OneWindowError):
+    """The case has moved on since the plan was made (RB-12.2)."""
+
+    def __init__(self, no: str) -> None:
+        super().__init__(f"case {no} has moved on since the plan was made")
+        self.no = no
+
+
+class OwnPlan(OneWindowError):
+    """Somebody would approve what they planned themselves (RB-12.2)."""
+
+    def __init__(self, number: int, by: str) -> None:
+        super().__init__(f"repair {number} was planned by {by}: another administrator approves it")
+        self.number, self.by = number, by
+
+
+class UnknownVersion(OneWindowError):
+    """No worker of this version polls for work."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__(f"no worker of version {version} is running")
+        self.version = version

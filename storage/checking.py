@@ -21,6 +21,7 @@ from storage.chain import (
     version_hash,
 )
 from storage.checking_inbox import documents_of, of_its_documents, of_its_opinions, opinions_of
+from storage.checking_repairs import of_its_repairs, repairs_of
 from storage.records import AnyRow, figures_text, history_of, parsed
 from storage.tables import (
     actions,
@@ -66,6 +67,7 @@ async def break_of_case(
     posted = (await db.execute(sa.select(messages).where(messages.c.case_no == no))).all()
     put = await documents_of(db, no)
     asked_outside = await opinions_of(db, no)
+    repaired = await repairs_of(db, no)
     differences = chain(
         _of_the_case(case, rows),
         _of_its_tasks({row.id: row for row in on_file}, rows),
@@ -75,6 +77,7 @@ async def break_of_case(
         _of_its_messages(posted, rows),
         of_its_documents(put, rows),
         of_its_opinions(asked_outside, rows),
+        of_its_repairs(repaired, rows),
     )
     return next((Break(no, seq, why) for seq, why in differences), None), first_hash
 

@@ -79,6 +79,19 @@ class CaseFilter:
     q: str | None = None
     submitted_by: str | None = None
 
+    def conditions(self) -> Iterator[sa.ColumnElement[bool]]:
+        """Yield what holds for every case that is shown."""
+        for name in ("stage", "state", "district", "channel", "submitted_by"):
+            if (value := getattr(self, name)) is not None:
+                yield applications.c[name] == value
+        if self.q is not None:
+            q = self.q.strip()
+            yield sa.or_(
+                applications.c.no == q,
+                applications.c.applicant_name.contains(q, autoescape=True),
+                applications.c.address.contains(q, autoescape=True),
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class TaskFilter:
@@ -192,18 +205,8 @@ class Reading:
         Raises:
             InputRefused: the cursor is not one that was given out.
         """
-        statement = sa.select(applications).order_by(applications.c.sequence.desc())
-        for name in ("stage", "state", "district", "channel", "submitted_by"):
-            if (value := getattr(wanted, name)) is not None:
-                statement = statement.where(applications.c[name] == value)
-        if wanted.q is not None:
-            statement = statement.where(
-                sa.or_(
-                    applications.c.no == wanted.q.strip(),
-                    applications.c.applicant_name.contains(wanted.q.strip(), autoescape=True),
-                    applications.c.address.contains(wanted.q.strip(), autoescape=True),
-                )
-            )
+        in_order = applications.c.sequence.desc()
+        statement = sa.select(applications).where(*wanted.conditions()).order_by(in_order)
         if cursor is not None:
             (last,) = cursor_parts(cursor, 1)
             if _SEQUENCE.fullmatch(last) is None:
@@ -232,6 +235,18 @@ class Reading:
         if not rows:
             raise UnknownTask(task_id)
         return TaskRecord.of(rows[0])
+
+    async def case_with_head(self, no: str) -> tuple[CaseRecord, int]:
+        """Return a case, and the number of the last event of its record.
+
+        Raises:
+            UnknownCase: there is no such case.
+        """
+        async with self.engine.connect() as db:
+            found = await db.execute(sa.select(applications).where(applications.c.no == no))
+        if (row := found.first()) is None:
+            raise UnknownCase(no)
+        return CaseRecord.of(row), row.head_seq
 
     async def tasks_of(self, no: str) -> tuple[TaskRecord, ...]:
         """Return the tasks of a case in the order they were opened."""

@@ -151,6 +151,14 @@ tasks = Table(
         sqlite_where=sa.text("state = 'open'"),
         postgresql_where=sa.text("state = 'open'"),
     ),
+    # The same of all agencies, for those who look on.
+    Index(
+        "ix_tasks_due",
+        "due_on",
+        "id",
+        sqlite_where=sa.text("state = 'open'"),
+        postgresql_where=sa.text("state = 'open'"),
+    ),
     Index(
         "ix_tasks_held_by",
         "held_by",
@@ -349,4 +357,143 @@ opinions = Table(
     Column("by_unit", String(200)),
     Column("answered_at", Instant),
     sa.UniqueConstraint("task_id", "idempotency_key"),
+)
+
+# Cases that today's code is tried on, for an administrator; nothing is changed by it (RB-12.2).
+replays = Table(
+    "replays",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("asked_by", String(40), nullable=False),
+    Column("idempotency_key", String(200), nullable=False),
+    Column("asked_at", Instant, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("problem", Text),
+    Column("stopped_by", String(40)),
+    Column("ended_at", Instant),
+    # How often a process took it up: one that ends whoever takes it up is given up at last.
+    Column("attempts", Integer, nullable=False),
+    # Who works on it, and until when (engine's instant) unless it says so again.
+    Column("claim", String(32)),
+    Column("claimed_until", Instant),
+    sa.UniqueConstraint("asked_by", "idempotency_key"),
+    Index(
+        "ix_replays_running",
+        "id",
+        sqlite_where=sa.text("state = 'running'"),
+        postgresql_where=sa.text("state = 'running'"),
+    ),
+)
+
+# Each case of a replay; without a result it is still to be replayed.
+replay_cases = Table(
+    "replay_cases",
+    metadata,
+    Column("replay_id", ForeignKey("replays.id"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("case_no", String(16), nullable=False),
+    Column("result", String(12)),
+    # How many histories were replayed.
+    Column("processes", Integer, nullable=False),
+    Column("findings", Text),
+    Index(
+        "ix_replay_cases_left",
+        "replay_id",
+        "position",
+        sqlite_where=sa.text("result is null"),
+        postgresql_where=sa.text("result is null"),
+    ),
+    Index(
+        "ix_replay_cases_not_carried",
+        "replay_id",
+        "position",
+        sqlite_where=sa.text("result = 'not_carried'"),
+        postgresql_where=sa.text("result = 'not_carried'"),
+    ),
+)
+
+# Who may sign in to the console. Of a password, only its argon2id hash.
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("display_name", String(100), nullable=False),
+    # None: an administrator.
+    Column("agency", String(40)),
+    Column("role", String(20), nullable=False),
+    Column("password_hash", String(200), nullable=False),
+    Column("must_change_password", Boolean, nullable=False),
+    Column("failed_attempts", Integer, nullable=False),
+    Column("locked_until", Instant),
+    Column("is_active", Boolean, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+# Who is signed in. Of a session's secret, only the digest.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token_sha256", String(64), primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("created_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+)
+
+# Repairs: what an administrator plans to do to one case or to many, and what came of it (RB-12.2).
+repairs = Table(
+    "repairs",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("kind", String(10), nullable=False),
+    Column("reason", Text, nullable=False),
+    # What was asked for, as sent; the outcome that is to be put on file is in it.
+    Column("asked", Text, nullable=False),
+    Column("idempotency_key", String(200), nullable=False),
+    Column("planned_by", String(40), nullable=False),
+    Column("planned_at", Instant, nullable=False),
+    Column("needs_approval", Boolean, nullable=False),
+    Column("per_second", sa.Float, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("approved_by", String(40)),
+    Column("approved_at", Instant),
+    Column("executed_by", String(40)),
+    Column("executed_at", Instant),
+    Column("ended_at", Instant),
+    # When (engine's instant) the next case may be taken up, so that the rate is kept.
+    Column("next_at", Instant),
+    sa.UniqueConstraint("planned_by", "idempotency_key"),
+    Index(
+        "ix_repairs_under_way",
+        "number",
+        sqlite_where=sa.text("state in ('planning', 'executing')"),
+        postgresql_where=sa.text("state in ('planning', 'executing')"),
+    ),
+)
+
+# Each case of a repair, with its plan and its report; what was done to it is on its record, too.
+repair_items = Table(
+    "repair_items",
+    metadata,
+    Column("repair", ForeignKey("repairs.number"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("case_no", ForeignKey("applications.no"), nullable=False, index=True),
+    Column("target", Text, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("plan", Text),
+    Column("problem", Text),
+    # How the case stood when it was begun.
+    Column("before", Text),
+    Column("report", Text),
+    Column("begun_at", Instant),
+    Column("ended_at", Instant),
+    # Until when (engine's instant) nobody else takes it up.
+    Column("claimed_until", Instant),
+    Index(
+        "ix_repair_items_left",
+        "repair",
+        "position",
+        sqlite_where=sa.text("state in ('new', 'planned', 'executing')"),
+        postgresql_where=sa.text("state in ('new', 'planned', 'executing')"),
+    ),
 )

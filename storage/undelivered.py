@@ -137,3 +137,22 @@ async def _rows(
     if after is not None:
         statement = statement.where(key > (int(after) if is_message else after))
     return (await db.execute(statement.order_by(key).limit(limit))).all()
+
+
+async def failing_pushes(
+    engine: AsyncEngine, numbers: Sequence[str], agency: str | None
+) -> list[tuple[str, str]]:
+    """Return case and id of the open tasks of these cases that are refused, or not answered."""
+    statement = (
+        sa.select(tasks.c.case_no, tasks.c.id)
+        .where(
+            tasks.c.state == "open",
+            tasks.c.push_failing_since.is_not(None),
+            tasks.c.case_no.in_(numbers),
+        )
+        .order_by(tasks.c.id)
+    )
+    if agency is not None:
+        statement = statement.where(tasks.c.owed_by == agency)
+    async with engine.connect() as db:
+        return [(row.case_no, row.id) for row in await db.execute(statement)]

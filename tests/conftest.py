@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.databases import POSTGRES, SqliteFiles
 from tests.support.folders import thrown_away
+from tests.turns import pytest_xdist_make_scheduler  # noqa: F401  a hook
 
 
 def pytest_report_header() -> str:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
+from temporalio.exceptions import FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.messages import (
@@ -30,11 +31,18 @@ BEYOND_ANY_CASE = timedelta(days=3650)
 # An attempt needs real seconds for real HTTP, however fast civil time runs in training.
 SHORTEST_ATTEMPT = timedelta(seconds=3)
 
-# A local activity is one short transaction. It is retried for ever, because a database that is
-# away comes back, and nothing else could go on with the case meanwhile.
+# A step is one short transaction. Tried within the workflow task it costs one event, but while it
+# is retried there the task is kept open by three events every eight seconds: a day and a half of
+# that, and the engine ends the process for its length. So there are 13 s of it, enough for a
+# database that was just restarting. The number of attempts is what limits them: the SDK's core
+# (1.35) does not heed `schedule_to_close_timeout` between attempts of a local activity.
 CASE_FILE_TIMEOUT = timedelta(seconds=30)
-CASE_FILE_RETRY = RetryPolicy(
-    initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=20)
+AT_ONCE = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_attempts=7)
+
+# There is no last attempt, because a database that is away comes back and a step that has a bug is
+# mended, and nothing else could go on with the case meanwhile.
+UNTIL_DONE = RetryPolicy(
+    initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=20)
 )
 
 
@@ -88,12 +96,32 @@ async def owe(
 
 
 async def on_file(step: Callable[..., Coroutine[Any, Any, T]], *args: object) -> T:
-    """Run one step on the case file and return what it found; its result is in the history."""
-    return await workflow.execute_local_activity_method(
+    """Run one step on the case file and return what it found; its result is in the history.
+
+    A step that fails for long goes on as an activity of its own.
+    """
+    try:
+        return await workflow.execute_local_activity_method(
+            step, args=args, start_to_close_timeout=CASE_FILE_TIMEOUT, retry_policy=AT_ONCE
+        )
+    except FailureError as failed:
+        if is_cancelled_exception(failed):
+            raise
+    return await on_file_in_sight(step, *args)
+
+
+async def on_file_in_sight(step: Callable[..., Coroutine[Any, Any, T]], *args: object) -> T:
+    """Run one step on the case file as an activity of its own.
+
+    The engine shows its attempts and the last error, which cost no history, and what led to it is
+    in the history before it begins.
+    """
+    return await workflow.execute_activity_method(
         step,
         args=args,
         start_to_close_timeout=CASE_FILE_TIMEOUT,
-        retry_policy=CASE_FILE_RETRY,
+        schedule_to_close_timeout=BEYOND_ANY_CASE,
+        retry_policy=UNTIL_DONE,
     )
 
 

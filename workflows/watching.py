@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, time, timedelta
 
 from temporalio import workflow
+from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from workflows.owing import on_file
 
@@ -51,6 +52,14 @@ class Watch:
 
     async def run(self) -> None:
         """Watch until cancelled."""
+        try:
+            await self._watch()
+        except FailureError as ended:
+            # A step that is cancelled ends in an error of its own, whose cause is the cancel.
+            if not is_cancelled_exception(ended):
+                raise
+
+    async def _watch(self) -> None:
         while True:
             await workflow.wait_condition(lambda: self._look_at is not None)
             if await self._comes_first(self._look_at):

@@ -15,7 +15,10 @@ from api import (
     notices,
     opinions,
     permit_schemas,
+    repair_schemas,
+    replays,
     schemas,
+    stuck,
     supervision_schemas,
     undelivered,
     webhooks,
@@ -105,6 +108,9 @@ async def test_every_answer_has_an_example_of_its_shape(description: dict[str, A
         permit_schemas,
         supervision_schemas,
         undelivered,
+        repair_schemas,
+        replays,
+        stuck,
         webhooks,
     ):
         models |= vars(module)

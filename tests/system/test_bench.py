@@ -58,6 +58,7 @@ def test_three_cases_give_a_table_and_figures(tmp_path: Path) -> None:
     assert found["ratio"] > 0
     assert all(counts["commits"] > 0 for counts in found["statements"].values())
     assert found["bundles"]["per_s"] > 0
+    assert found["replays"]["cases"] == 6
     assert found["bundles"]["events"] > 3 * 5
     assert found["bundles"]["pushed_p50_ms"] > 0
     assert found["latency"]["submissions"] == found["memory"]["open_cases"] == 6

@@ -54,7 +54,11 @@ def listening() -> Iterator[AgencySystem]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
             """Keep the tests' output clean."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        # A fleet of cases calls at once; whoever does not get through is turned away.
+        request_queue_size = 256
+
+    server = Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     system.base = f"http://127.0.0.1:{server.server_port}"
     serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from enum import StrEnum
 from typing import Any
@@ -55,4 +56,53 @@ class _Struck(ActivityInboundInterceptor):
             await super().execute_activity(input)
         if faults.fault is Fault.FAILS_AFTER:
             raise ApplicationError("failed on purpose")
+        return await super().execute_activity(input)
+
+
+class Broken(client.Interceptor, worker.Interceptor):
+    """Lets every attempt of the activities of one name fail, until it is mended."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.is_mended = name, False
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - the base's name
+        """Stand before every activity."""
+        return _Broken(next, self)
+
+
+class _Broken(ActivityInboundInterceptor):
+    def __init__(self, inner: ActivityInboundInterceptor, broken: Broken) -> None:
+        super().__init__(inner)
+        self._broken = broken
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - the base's name
+        if activity.info().activity_type == self._broken.name and not self._broken.is_mended:
+            raise ApplicationError("broken on purpose")
+        return await super().execute_activity(input)
+
+
+class Before(client.Interceptor, worker.Interceptor):
+    """Does something each time before the activities of one name run.
+
+    Attributes:
+        look: what it does; nothing until it is set.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.look: Callable[[], Awaitable[None]] | None = None
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - the base's name
+        """Stand before every activity."""
+        return _Before(next, self)
+
+
+class _Before(ActivityInboundInterceptor):
+    def __init__(self, inner: ActivityInboundInterceptor, before: Before) -> None:
+        super().__init__(inner)
+        self._before = before
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - the base's name
+        if activity.info().activity_type == self._before.name and self._before.look is not None:
+            await self._before.look()
         return await super().execute_activity(input)

@@ -11,7 +11,7 @@ import shutil
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -23,6 +23,7 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.testservice.v1 import LockTimeSkippingRequest, UnlockTimeSkippingRequest
 from temporalio.api.update.v1 import UpdateRef
+from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.api.workflowservice.v1 import PollWorkflowExecutionUpdateRequest
 from temporalio.client import Client, Interceptor, WorkflowHandle, WorkflowHistory
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
@@ -64,6 +65,7 @@ CIVIL_ORIGIN = datetime.fromisoformat("2026-09-14T10:00:00+08:00")
 # Five working days later; the fifth is a Sunday, made up for Mid-Autumn.
 NOTICE_LAPSES = datetime.fromisoformat("2026-09-21T00:00:00+08:00")
 EVENTUALLY_S = 90.0
+STARTS = 4
 JUST_BEFORE = timedelta(milliseconds=300)
 POLL = timedelta(milliseconds=200)
 
@@ -88,6 +90,7 @@ class Town:
 
     Attributes:
         clock: the civil clock its cases are pinned to.
+        agencies: their systems, as the worker calls them.
     """
 
     def __init__(
@@ -103,20 +106,27 @@ class Town:
         self.casefile, self.reading, self.settings = casefile, Reading(casefile.engine), settings
         self.engine = Engine(settings)
         self.delivery = Delivery(casefile, self.engine)
-        self._env, self._agencies = env, agencies
+        self.agencies = agencies
+        self._env = env
         self._skipped = timedelta(0)
         self._keys = count(1)
 
     @asynccontextmanager
-    async def working(self) -> AsyncIterator[Worker]:
-        """Run the worker of service, with the guard, on this town's engine, case file and time."""
+    async def working(self, version: str = "", *, is_guarded: bool = True) -> AsyncIterator[Worker]:
+        """Run the worker of service, with the guard, on this town's engine, case file and time.
+
+        Args:
+            version: its build; empty: unversioned.
+            is_guarded: whether code that is not deterministic is refused, which takes time for
+                each process; without it, as in service.
+        """
         worker = build_worker(
             self._env.client,
-            self.settings,
+            self.settings.model_copy(update={"worker_version": version}),
             self.casefile,
-            self._agencies,
+            self.agencies,
             now=self.engine_now,
-            runner=guarded_runner(),
+            runner=guarded_runner() if is_guarded else None,
         )
         async with worker:
             yield worker
@@ -315,6 +325,19 @@ class Town:
 
         await eventually(look, f"{EventType.Name(kind)} in {workflow_id}")
 
+    async def fails_in_sight(
+        self, workflow_id: str, step: str, *, attempt: int = 2
+    ) -> PendingActivityInfo:
+        """Wait until the engine shows a step on the case file that fails, at its n-th attempt."""
+
+        async def look() -> PendingActivityInfo | None:
+            described = await self.client.get_workflow_handle(workflow_id).describe()
+            pending = described.raw_description.pending_activities
+            found = (p for p in pending if p.activity_type.name == step and p.attempt >= attempt)
+            return next(found, None)
+
+        return await eventually(look, f"{step} among the activities of {workflow_id}")
+
     # ------------------------------------------------------------------ answering
 
     async def put_on_file(self, task: TaskRecord, outcome: Body) -> TaskRecord:
@@ -441,14 +464,24 @@ def _quiet() -> Runtime:
     return Runtime(telemetry=TelemetryConfig(logging=only_errors))
 
 
+async def _started(start: Callable[[], Awaitable[WorkflowEnvironment]]) -> WorkflowEnvironment:
+    """Start an engine; the SDK gives each of its programs five seconds, and one may need more."""
+    for _ in range(STARTS - 1):
+        with suppress(RuntimeError):
+            return await start()
+    return await start()
+
+
 @asynccontextmanager
 async def skipping_server(*interceptors: Interceptor) -> AsyncIterator[WorkflowEnvironment]:
     """An engine whose time can be skipped."""
-    env = await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=program("temporal-test-server"),
-        interceptors=interceptors,
-        data_converter=MESSAGES,
-        runtime=_quiet(),
+    env = await _started(
+        lambda: WorkflowEnvironment.start_time_skipping(
+            test_server_existing_path=program("temporal-test-server"),
+            interceptors=interceptors,
+            data_converter=MESSAGES,
+            runtime=_quiet(),
+        )
     )
     async with env:
         yield env
@@ -459,13 +492,15 @@ async def development_server(
     folder: Path, *interceptors: Interceptor
 ) -> AsyncIterator[WorkflowEnvironment]:
     """The engine of `onewindow up`: the development server with its database file."""
-    env = await WorkflowEnvironment.start_local(
-        dev_server_existing_path=program("temporal"),
-        dev_server_database_filename=str(folder / "engine.db"),
-        dev_server_log_level="error",
-        interceptors=interceptors,
-        data_converter=MESSAGES,
-        runtime=_quiet(),
+    env = await _started(
+        lambda: WorkflowEnvironment.start_local(
+            dev_server_existing_path=program("temporal"),
+            dev_server_database_filename=str(folder / "engine.db"),
+            dev_server_log_level="error",
+            interceptors=interceptors,
+            data_converter=MESSAGES,
+            runtime=_quiet(),
+        )
     )
     async with env:
         yield env
@@ -492,8 +527,12 @@ async def opened(
     settings = Settings(
         database_url=database_url, engine_address=env.client.service_client.config.target_host
     ).model_copy(
-        # A withdrawal must not fail because the machine is busy with other tests.
-        update={"max_cached_workflows": max_cached_workflows, "action_timeout_s": 60.0}
+        # Nothing here must fail because the machine is busy with other tests.
+        update={
+            "max_cached_workflows": max_cached_workflows,
+            "action_timeout_s": 60.0,
+            "engine_timeout_s": 30.0,
+        }
     )
     casefile = CaseFile(open_engine(database_url), bases or {})
     agencies = Agencies(bases or {}, dict.fromkeys(bases or {}, "a key of this test"))

@@ -1,7 +1,7 @@
 """Histories of real processes, kept beside the tests: what is running today must still replay.
 
 Each file is named after what it holds, `<workflow>.<ending>.json`, but believed only by content.
-Several of one ending differ in a word before `.json`: `watched`, or `RECALCULATED`.
+Several of one ending differ in a word before `.json`: `watched`, or one of those named below.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ FOLDER = Path(__file__).parents[1] / "histories"
 RECORD = "python -m tests.workflows.record_histories"
 RECALCULATED = "recalculated"
 """Marks the history of a case under which a calendar was published."""
+STEP_FAILED = "step_failed"
+"""Marks the history of a case of which a step failed until it was an activity of its own."""
+KEPT_FIRST = "kept_first"
+"""Marks the histories of cases withdrawn since the patch `WITHDRAWAL_KEPT_FIRST`."""
 
 _CONVERTER = MESSAGES.payload_converter
 

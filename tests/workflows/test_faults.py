@@ -91,6 +91,19 @@ async def test_one_fault_changes_nothing(name: str, fault: Fault, open_town: Ope
     assert disturbed == await _undisturbed(open_town, story, is_older=is_older)
 
 
+@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize("name", ["low.withdrawn", "high.withdrawn"])
+async def test_one_fault_of_a_withdrawal_changes_nothing(
+    name: str, fault: Fault, open_town: OpenTown
+) -> None:
+    """Its last step is not like the others': it is an activity of its own."""
+    story, faults = STORIES[name], Faults("end_case", fault)
+    async with open_town(faults) as town:
+        disturbed = await _told(town, story)
+    assert faults.struck == 1
+    assert disturbed == await _undisturbed(open_town, story)
+
+
 async def test_every_activity_there_is_is_put_to_this_test(open_town: OpenTown) -> None:
     faults = Faults()
     async with open_town(faults, is_working=False) as town, town.working() as worker:

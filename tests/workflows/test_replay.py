@@ -22,13 +22,17 @@ from storage.calendars import Calendars
 from tests.workflows.saved_histories import (
     ENDINGS,
     FOLDER,
+    KEPT_FIRST,
     RECORD,
+    STEP_FAILED,
+    Saved,
     all_saved,
     missing,
     read,
     text_of,
 )
 from worker import guarded_runner
+from workflows.application import WITHDRAWAL_KEPT_FIRST
 from workflows.registry import WORKFLOWS
 
 SAVED = all_saved()
@@ -68,6 +72,36 @@ def test_cases_from_before_the_ladder_and_after_are_both_kept() -> None:
     watched = ["alarm_after_s" in text for text in texts]
     assert any(watched) and not all(watched)
     assert any("ring_ladder" in text for text in texts)
+
+
+def test_withdrawals_from_before_their_patch_and_since_are_both_kept() -> None:
+    """A withdrawal is kept by the engine before the file says so: see `docs/adr/0012`."""
+    for voltage in ("low", "high"):
+        before, since = SAVED[f"application.{voltage}.withdrawn"], _since_patch(voltage)
+        assert WITHDRAWAL_KEPT_FIRST not in text_of(before.history)
+        assert WITHDRAWAL_KEPT_FIRST in text_of(since.history)
+
+
+@pytest.mark.parametrize("voltage", ["low", "high"])
+async def test_the_gate_fails_without_the_patch(
+    voltage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Were the call taken out, old cases would go the new way, or new ones the old."""
+    before, since = SAVED[f"application.{voltage}.withdrawn"], _since_patch(voltage)
+    for is_patched, history in ((True, before.history), (False, since.history)):
+        monkeypatch.setattr(workflow, "patched", lambda _id, says=is_patched: says)
+        with pytest.raises(workflow.NondeterminismError):
+            await _replay(history)
+
+
+def _since_patch(voltage: str) -> Saved:
+    return SAVED[f"application.{voltage}.withdrawn.{KEPT_FIRST}"]
+
+
+def test_a_step_that_was_given_up_locally_is_kept() -> None:
+    history = SAVED[f"application.low.connected.{STEP_FAILED}"].history
+    scheduled = [event.activity_task_scheduled_event_attributes for event in history.events]
+    assert "accept_case" in {attributes.activity_type.name for attributes in scheduled}
 
 
 def test_every_workflow_and_every_ending_has_a_saved_history() -> None:

@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Mapping
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 
 from activities.messages import BundleResult
 from domain.connection import ACTIONS, STORY, Action, Ending, TaskKind, Voltage
 from domain.errors import EngineAway, IllegalAction
 from domain.naming import bundle_id
 from tests.workflows.conftest import OpenTown
+from tests.workflows.faults import Before
 from tests.workflows.harness import Town
 from tests.workflows.stories import (
     FIVE_DEPARTMENTS,
@@ -187,3 +189,23 @@ async def test_a_withdrawal_that_meets_the_last_permit_is_taken(
             assert (await town.closing(no)).ending is Ending.WITHDRAWN
         assert await town.open_tasks(no) == set()
         assert "build_line.1" not in await town.tasks(no)
+
+
+async def test_the_engine_holds_a_withdrawal_before_the_file_says_so(
+    open_settled_town: OpenTown,
+) -> None:
+    """An engine that lost the withdrawal would refuse it while the file says withdrawn."""
+    closing = Before("end_case")
+    held: list[bool] = []
+    async with open_settled_town(closing) as town:
+        no = await _reached(town, Voltage.LOW, TaskKind.SURVEY)
+
+        async def look() -> None:
+            accepted = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
+            events = (await town.history(no)).events
+            held.append(any(event.event_type == accepted for event in events))
+
+        closing.look = look
+        await town.withdraw(no)
+        assert (await town.closing(no)).ending is Ending.WITHDRAWN
+    assert held == [True]

@@ -1,0 +1,114 @@
+"""Accounts of people who work with the console: ids, passwords, locks, sessions (RB-13.1).
+
+An account belongs to one agency and has its role, or to an administrator and has no agency.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from domain.errors import FieldProblem, OneWindowError
+
+
+class StaffRole(StrEnum):
+    """What an account may be; an applicant has none and follows a case by its number."""
+
+    DESK = "desk"
+    DEPARTMENT = "department"
+    UTILITY = "utility"
+    SUPERVISOR = "supervisor"
+    ADMINISTRATOR = "administrator"
+
+
+ACCOUNT_ID = re.compile("[a-z][a-z0-9-]{0,38}[a-z0-9]")
+"""It stands in the record as the holder of tasks, so it names a desk or a post, not a person."""
+
+SHORTEST_PASSWORD = 12
+LONGEST_PASSWORD = 128
+"""Longer ones would only keep the hash busy."""
+
+FAILURES_UNTIL_LOCKED = 5
+LOCKED_FOR = timedelta(minutes=15)
+"""A machine that guesses has 480 tries a day; a person who mistypes waits one coffee."""
+
+IDLE_FOR = timedelta(hours=1)
+"""A session ends that nobody used so long; of the engine's time, not of civil time."""
+SIGNED_IN_FOR = timedelta(hours=12)
+"""A session ends then, however busy."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """An account about to be made.
+
+    Attributes:
+        agency: None for an administrator.
+    """
+
+    id: str
+    display_name: str
+    agency: str | None
+    role: StaffRole
+
+
+class AccountExists(OneWindowError):
+    """The id is taken; an id is never given to somebody else."""
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(f"there is an account {account_id} already")
+        self.account_id = account_id
+
+
+class UnknownAccount(OneWindowError):
+    """No account has this id."""
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(f"no account {account_id}")
+        self.account_id = account_id
+
+
+def is_account_id(text: str) -> bool:
+    """Whether `text` can be the id of an account."""
+    return ACCOUNT_ID.fullmatch(text) is not None
+
+
+def password_problems(new: str, again: str, *, account_id: str, current: str) -> list[FieldProblem]:
+    """Say what is wrong with a password that somebody chose; length counts, not kinds of signs.
+
+    Args:
+        again: the same, typed a second time.
+        current: the password it takes the place of.
+    """
+    problems = []
+    if len(new) < SHORTEST_PASSWORD:
+        problems.append(
+            FieldProblem(
+                "new",
+                f"needs {SHORTEST_PASSWORD} characters at least; a short sentence does well",
+                f"至少 {SHORTEST_PASSWORD} 个字符，可用一句短语",
+            )
+        )
+    elif len(new) > LONGEST_PASSWORD:
+        problems.append(
+            FieldProblem(
+                "new",
+                f"has {LONGEST_PASSWORD} characters at most",
+                f"不超过 {LONGEST_PASSWORD} 个字符",
+            )
+        )
+    elif new == current:
+        problems.append(FieldProblem("new", "is the one you have now", "不能与当前密码相同"))
+    elif account_id in new.lower() or len(set(new)) < 5:
+        problems.append(
+            FieldProblem(
+                "new",
+                "is easy to guess: it holds the account's name, or few different characters",
+                "过于简单：含有账号名，或不同字符过少",
+            )
+        )
+    if new != again:
+        problems.append(FieldProblem("again", "differs from the new one", "两次输入的新密码不一致"))
+    return problems
