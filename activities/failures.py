@@ -46,8 +46,13 @@ def kind_and_place(problem: Exception) -> str:
     if isinstance(problem, OperationalError):
         kind += f" ({str(problem.orig).partition(chr(10))[0]})"
     ours = [
-        f"{Path(frame.filename).relative_to(ROOT)}:{frame.lineno}"
+        f"{path.relative_to(ROOT)}:{frame.lineno}"
         for frame in traceback.extract_tb(problem.__traceback__)
-        if Path(frame.filename).is_relative_to(ROOT)
+        if _is_ours(path := Path(frame.filename))
     ]
     return f"{kind} at {ours[-1]}" if ours else kind
+
+
+def _is_ours(path: Path) -> bool:
+    # What was installed may lie in a folder of ours, such as `.venv`.
+    return path.is_relative_to(ROOT) and "site-packages" not in path.parts

@@ -40,7 +40,7 @@ class RepairRequest(BaseModel):
         task_id: of `retry`, `push` and `decide`.
         step: of `retry`, with `case_no`: a step of the process that is no task.
         agency: of `retry` and `push` with `cases` or `query`: only tasks that it owes.
-        process: of `reset`: the workflow id; the case's own process unless given.
+        process: of `reset`, and of `retry` with `step`: the workflow id.
         event: of `reset`: the end of the workflow task to go back to.
         version: of `move`: the worker's version; null: whichever is current.
         outcome: of `decide`: what is put on file, as the agency would send it.
@@ -199,6 +199,7 @@ _PLAN: dict[str, Any] = {
     "tasks_closed": [],
     "ends_as": None,
     "goes_on": False,
+    "documents": [],
     "discards": [
         {
             "zh": f"{_BUNDLE} 自第 4 个事件起的 11 个事件由新的运行重新经历",

@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy import exc as sa
 
 from operations.repairing import Repairing
-from storage.repairs import ItemRecord, RepairRecord, Repairs, RepairState
+from storage.repairs import ItemRecord, ItemState, RepairRecord, Repairs
 
 LOOKS_EVERY_S = 0.5
 AT_ONCE = 8
@@ -50,7 +50,7 @@ class RepairLoop:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._looking.wait(), LOOKS_EVERY_S)
             self._looking.clear()
-        await asyncio.gather(*self._in_hand)
+        await asyncio.gather(*self._in_hand, return_exceptions=True)
 
     def stop(self) -> None:
         """Have `run` return soon."""
@@ -76,7 +76,7 @@ class RepairLoop:
 
     async def _one(self, item: ItemRecord, repair: RepairRecord) -> None:
         try:
-            if repair.state is RepairState.PLANNING:
+            if item.state is ItemState.NEW:
                 await self._repairing.plan_item(item, repair)
             else:
                 await self._repairing.carry_out(item, repair)
@@ -88,4 +88,5 @@ class RepairLoop:
             found = extract_tb(problem.__traceback__)[-5:]
             where = [f"{Path(each.filename).name}:{each.lineno}" for each in found]
             log.error("repair_failed", item=item.name, error=type(problem).__name__, where=where)
-            await self._repairing.give_up(item, repair)
+            with suppress(Exception):  # Then its claim runs out, and it is taken up again.
+                await self._repairing.give_up(item, repair)

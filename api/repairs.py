@@ -47,7 +47,7 @@ _ONLY_FOR: Mapping[str, frozenset[RepairKind]] = {
     "task_id": _BY_TASK,
     "step": frozenset({RepairKind.RETRY}),
     "agency": frozenset({RepairKind.RETRY, RepairKind.PUSH}),
-    "process": frozenset({RepairKind.RESET}),
+    "process": frozenset({RepairKind.RESET, RepairKind.RETRY}),
     "event": frozenset({RepairKind.RESET}),
     "version": frozenset({RepairKind.MOVE}),
     "outcome": frozenset({RepairKind.DECIDE}),
@@ -83,6 +83,10 @@ async def post_repair(
     """Say what a repair will do, case by case. Nothing is done before it is carried out."""
     caller.needs(ADMINISTRATOR)
     _check(body)
+    asked = body.model_dump(mode="json", exclude_none=True)
+    earlier = await services.repairs.earlier(caller.agency, key, asked)
+    if earlier is not None and earlier.state is not RepairState.PLANNING:
+        return spelled(await _body(earlier, services), 200, _location(earlier))
     targets = await _targets(body, services)
     if len(targets) == 1:
         # What is not possible for the only case is said at once, and nothing is put on file.
@@ -91,7 +95,7 @@ async def post_repair(
         NewRepair(
             kind=body.kind,
             reason=body.reason,
-            asked=body.model_dump(mode="json", exclude_none=True),
+            asked=asked,
             idempotency_key=key,
             planned_by=caller.agency,
             planned_at=_now(services),
@@ -105,8 +109,11 @@ async def post_repair(
                 await services.repairing.plan_item(item, repair)
         repair = await services.repairs.repair(repair.number)
     status = 202 if repair.state is RepairState.PLANNING else 201 if is_new else 200
-    location = {"Location": f"/api/v1/admin/repairs/{repair.number}"}
-    return spelled(await _body(repair, services), status, location)
+    return spelled(await _body(repair, services), status, _location(repair))
+
+
+def _location(repair: RepairRecord) -> dict[str, str]:
+    return {"Location": f"/api/v1/admin/repairs/{repair.number}"}
 
 
 @router.get(

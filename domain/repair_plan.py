@@ -138,6 +138,7 @@ class Plan(BaseModel):
         deadlines_moved: tasks whose deadline moves. No repair moves one: tasks stay on file.
         tasks_closed: open tasks that end without an outcome.
         ends_as: how the case ends by it.
+        documents: digests of the documents that are with the task which will be decided.
         goes_on: whether the story is to go on by itself beyond where it stands.
     """
 
@@ -154,6 +155,7 @@ class Plan(BaseModel):
     tasks_closed: tuple[str, ...] = ()
     ends_as: str | None = None
     goes_on: bool = False
+    documents: tuple[str, ...] = ()
     discards: tuple[Wording, ...] = ()
     cannot_be_undone: tuple[Wording, ...] = ()
 
@@ -164,9 +166,13 @@ class Plan(BaseModel):
 
     def is_stale(self, standing: CaseStanding) -> bool:
         """Whether the case has moved on since the plan was made."""
-        return self.head != standing.head or {
-            (each.workflow_id, each.run_id, each.status) for each in self.processes
-        } != {(each.workflow_id, each.run_id, each.status) for each in standing.processes}
+        return self.head != standing.head or self.knows_other_processes(standing)
+
+    def knows_other_processes(self, standing: CaseStanding) -> bool:
+        """Whether processes have begun, or were closed, since the plan was made."""
+        return {(each.workflow_id, each.run_id, each.status) for each in self.processes} != {
+            (each.workflow_id, each.run_id, each.status) for each in standing.processes
+        }
 
 
 class Report(BaseModel):
@@ -277,13 +283,11 @@ def _deviations(plan: Plan, seen: Report) -> Iterator[Wording]:
     yield from _differ(
         "已有决定被改动", "decisions that are not as they were", (), seen.decisions_lost
     )
-    asked_again = set(seen.pushes_repeated) & set(plan.decisions_kept)
-    yield from _differ("已决定的任务被再次推送", "decided tasks pushed again", (), asked_again)
     yield from _differ(
         "再次推送的任务",
         "pushes repeated",
         set(plan.pushes_repeated) - came,
-        set(seen.pushes_repeated) - asked_again - came,
+        set(seen.pushes_repeated) - came,
     )
     yield from _differ(
         "期限变动的任务", "deadlines moved", plan.deadlines_moved, seen.deadlines_moved
@@ -292,7 +296,8 @@ def _deviations(plan: Plan, seen: Report) -> Iterator[Wording]:
         "未作决定即关闭的任务", "tasks closed", set(plan.tasks_closed) - came, seen.tasks_closed
     )
     yield from _differ("代录的结果", "decisions added", plan.decisions_added, seen.decisions_added)
-    if seen.ended_as != plan.ends_as and not (plan.goes_on or came):
+    is_expected = plan.ends_as is None and (plan.goes_on or came)
+    if seen.ended_as != plan.ends_as and not is_expected:
         yield Wording(
             zh=f"办件结局为 {seen.ended_as or '无'}，计划为 {plan.ends_as or '无'}",
             en=f"the case ended as {seen.ended_as}, planned {plan.ends_as}",

@@ -11,10 +11,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
-from temporalio.api.enums.v1 import EventType, PendingActivityState, WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import (
+    EventType,
+    PendingActivityState,
+    TimeoutType,
+    WorkflowTaskFailedCause,
+)
 from temporalio.api.history.v1 import HistoryEvent
 
-from domain.connection import Action, Ending, TaskKind, check_action
+from domain.connection import STORY, Action, Code, Ending, TaskKind, check_action
 from domain.errors import CaseEnded, IllegalAction, IllegalRepair, UnknownTask
 from domain.repair_plan import Plan, PlannedProcess, Target, Wording
 from domain.repairs import RepairKind
@@ -27,7 +32,14 @@ COMPLETED = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
 FAILED = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
 TIMED_OUT = EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT
 ENDS_OF_TASKS = frozenset({COMPLETED, FAILED, TIMED_OUT})
-BY_RESET = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
+NOT_TAKEN = TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START
+HARMLESS = frozenset(
+    {
+        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW,
+        # Something came while the task was under way; the engine gives it out anew.
+        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND,
+    }
+)
 CHILD_ASKED_FOR = EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED
 CHILD_ENDED = frozenset(
     {
@@ -100,7 +112,7 @@ def _retry(asked: Asked, seen: Seen) -> Plan:
         raise IllegalRepair("name the task, or the step, to be retried", "请指明要重试的任务或步骤")
     for workflow_id in seen.processes:
         step = seen.step(workflow_id, activity_id)
-        if step is None:
+        if step is None or asked.target.process not in (None, workflow_id):
             continue
         if step.state != BACKING_OFF or step.attempt < 2:
             raise IllegalRepair(
@@ -156,7 +168,11 @@ def _withdraw(asked: Asked, seen: Seen) -> Plan:
             f"it cannot be withdrawn any more: the case has reached {illegal.stage}",
             f"办件已进入 {illegal.stage}，不能再撤回",
         ) from None
-    _running(seen, case.no)
+    if _running(seen, case.no).description.pending_workflow_task.attempt > 1:
+        raise IllegalRepair(
+            f"the process of {case.no} fails and cannot take a withdrawal; have it mended first",
+            f"{case.no} 的流程反复出错，无法办理撤回；请先修复",
+        )
     return _plan(
         asked,
         seen,
@@ -182,11 +198,18 @@ def _decide(asked: Asked, seen: Seen) -> Plan:
     task_id = _open_task(asked, seen)
     task = seen.task(task_id)
     assert task is not None and asked.outcome is not None
+    turn = STORY[task.facts.voltage][task.kind].get(Code(asked.outcome["code"]))
+    ending = turn.then if turn is not None and isinstance(turn.then, Ending) else None
+    running = [each.workflow_id for each in seen.standing.processes if each.is_running]
+    others = tuple(t.id for t in seen.standing.open_tasks() if t.id != task_id)
     return _plan(
         asked,
         seen,
         decisions_added=(task_id,),
-        goes_on=True,
+        goes_on=ending is None,
+        ends_as=None if ending is None else ending.value,
+        changes=None if ending is None else dict.fromkeys(running, "ends"),
+        tasks_closed=() if ending is None else others,
         discards=(
             Wording(
                 zh=f"{task.owed_by} 不能再就此任务作出其他结果",
@@ -197,6 +220,16 @@ def _decide(asked: Asked, seen: Seen) -> Plan:
             Wording(
                 zh="结果一经登记不能更改；流程即按该结果继续",
                 en="an outcome on file is never changed; the process goes on by it",
+            ),
+            *(
+                ()
+                if ending is None
+                else (
+                    Wording(
+                        zh=f"办件随之办结：{ending.value}；其他未办结任务一并关闭",
+                        en=f"the case ends by it as {ending.value}; what else is owed is closed",
+                    ),
+                )
             ),
         ),
     )
@@ -304,9 +337,10 @@ def _resettable(asked: Asked, workflow_id: str, events: Sequence[HistoryEvent]) 
 
 def _is_failure(event: HistoryEvent) -> bool:
     if event.event_type == TIMED_OUT:
-        return True
+        # That no worker took it in time is no failure of the code.
+        return event.workflow_task_timed_out_event_attributes.timeout_type != NOT_TAKEN
     cause = event.workflow_task_failed_event_attributes.cause
-    return event.event_type == FAILED and cause != BY_RESET
+    return event.event_type == FAILED and cause not in HARMLESS
 
 
 def _listed(ends: Sequence[int]) -> str:

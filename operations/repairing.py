@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, assert_never
 
 from pydantic import ValidationError
@@ -25,7 +25,7 @@ from activities.payloads import MESSAGES
 from domain.connection import Voltage
 from domain.errors import EngineAway, IllegalRepair, InputRefused, OneWindowError
 from domain.outcomes import Outcome
-from domain.repair_plan import CaseStanding, Plan, Report, Wording, is_settled, report
+from domain.repair_plan import Plan, Report, Wording, is_settled, report
 from domain.repairs import RepairKind
 from domain.working_time import civil_date
 from operations.planning import Asked, plan
@@ -36,10 +36,14 @@ from storage.casefile import CaseFile
 from storage.documents import Documents
 from storage.reading import CaseRecord, Reading
 from storage.records import TaskRecord
-from storage.repairs import ItemRecord, ItemState, RepairRecord, Repairs
+from storage.repairs import ItemRecord, ItemState, NotToBegin, RepairRecord, Repairs
 
 SETTLES_WITHIN_S = 30.0
 LOOKS_EVERY_S = 0.1
+KEPT_FOR = timedelta(seconds=90)
+"""How long nobody else takes up an item while its case comes to rest."""
+GIVEN_UP_AFTER = timedelta(minutes=5)
+"""After which a process that does not answer a withdrawal is told of, in civil time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,8 @@ class Repairing:
         seen = await self.look(asked.target.case_no)
         made = await plan(asked, seen, self._tools.processes)
         if asked.kind is RepairKind.DECIDE:
-            await self._checked(seen, asked)
+            documents = await self._checked(seen, asked)
+            made = made.model_copy(update={"documents": documents})
         return made
 
     async def look(self, no: str) -> Seen:
@@ -113,9 +118,13 @@ class Repairing:
                 item = await repairs.begin(item, repair, seen.standing, at=self._civil(seen.case))
             assert item.plan is not None and item.before is not None
             await self._done(item, repair, item.plan, seen)
-            found = await self._reported(item.plan, item.before)
+            found = await self._reported(item)
         except EngineAway:
-            return  # Its claim runs out, and it is taken up again.
+            await self._away(item, repair)
+            return
+        except NotToBegin:
+            await repairs.give_back(item)
+            return
         except _Stopped:
             await repairs.give_back(item)
             return
@@ -123,14 +132,34 @@ class Repairing:
             why = Wording(
                 zh=f"流程引擎拒绝：{refused.message}", en=f"the engine refuses: {refused.message}"
             )
-            at = await self._at(item)
-            await repairs.end(item, repair, ItemState.FAILED, at=at, problem=why)
+            await self._failed(item, repair, why)
             return
         except OneWindowError as problem:
-            state = ItemState.FAILED if item.before else ItemState.STALE
-            await repairs.end(item, repair, state, at=await self._at(item), problem=_told(problem))
+            await self._failed(item, repair, _told(problem))
             return
         await repairs.end(item, repair, ItemState.DONE, at=await self._at(item), report=found)
+
+    async def _failed(self, item: ItemRecord, repair: RepairRecord, why: Wording) -> None:
+        """Put on file why an item was not carried to its end, and how its case stands now."""
+        at, found = await self._at(item), None
+        if item.before is not None and item.plan is not None:
+            seen = await self.look(item.case_no)
+            found = report(item.plan, item.before, seen.standing, _pushed(item.plan, seen))
+        state = ItemState.FAILED if item.before else ItemState.STALE
+        await self._tools.repairs.end(item, repair, state, at=at, report=found, problem=why)
+
+    async def _away(self, item: ItemRecord, repair: RepairRecord) -> None:
+        """Leave an item to whoever takes it up next, but not for ever if nothing was ended yet."""
+        if repair.kind is not RepairKind.WITHDRAW or item.begun_at is None:
+            return  # Its claim runs out, and it is taken up again.
+        at = await self._at(item)
+        if at - item.begun_at < GIVEN_UP_AFTER:
+            return
+        why = Wording(
+            zh="流程未应答撤回请求；撤回仍可能生效，请稍后查看办件",
+            en="the process does not answer the withdrawal; it may still take effect, look later",
+        )
+        await self._tools.repairs.end(item, repair, ItemState.FAILED, at=at, problem=why)
 
     # ------------------------------------------------------------------ each kind
 
@@ -139,7 +168,10 @@ class Repairing:
         match plan.kind:
             case RepairKind.RETRY:
                 assert target.process and target.task_id
-                if not await processes.retry_activity(target.process, target.task_id):
+                is_tried = await processes.retry_activity(target.process, target.task_id)
+                task = seen.task(target.task_id)
+                # Done by now, of itself or by whoever had this in hand before.
+                if not is_tried and task is not None and task.state == "open":
                     raise IllegalRepair(
                         f"{target.task_id} is not under way any more",
                         f"{target.task_id} 已不在进行中",
@@ -215,6 +247,9 @@ class Repairing:
     async def _pushed(self, task: TaskRecord) -> None:
         """Push a task as the activity `owe` does; what the agency answers counts as there."""
         tools = self._tools
+        task = await tools.reading.task(task.id)
+        if task.state != "open":
+            return  # RB-12.3: decided while nobody had this in hand.
         try:
             outcome = await tools.agencies.push(
                 task.owed_by, task_body(task, policy_for(task.policy))
@@ -275,25 +310,34 @@ class Repairing:
         await tools.casefile.ask_action(item.name, case.no, "withdraw", repair.reason, by=by, at=at)
         await tools.processes.withdraw(case.no, Withdrawal(item.name))
 
-    async def _checked(self, seen: Seen, asked: Asked) -> None:
-        """Refuse an outcome that could not be put on file, or has no document behind it."""
+    async def _checked(self, seen: Seen, asked: Asked) -> tuple[str, ...]:
+        """Refuse an outcome that could not be put on file, or has no document behind it.
+
+        Returns:
+            The digests of the documents that are with the task.
+        """
         task = _task(seen, asked.target.task_id)
         assert asked.outcome is not None
         outcome = Outcome.model_validate(asked.outcome)
         documents = self._tools.documents
         named = await documents.on_file(task.id, outcome.documents)
         check_task_outcome(task, outcome, civil_date(self._civil(seen.case)), named)
-        if not await documents.of_task(task.id):
+        put = await documents.of_task(task.id)
+        if not put:
             raise IllegalRepair(
                 "put the document that states the decision with the task first "
                 f"(PUT /tasks/{task.id}/documents/…)",
                 f"请先上传载明该决定的文件（PUT /tasks/{task.id}/documents/…）",
             )
+        return put
 
     # ------------------------------------------------------------------ reporting
 
-    async def _reported(self, plan: Plan, before: CaseStanding) -> Report:
+    async def _reported(self, item: ItemRecord) -> Report:
+        plan, before = item.plan, item.before
+        assert plan is not None and before is not None
         until = time.monotonic() + self._settles_within_s
+        await self._tools.repairs.keep(item, self._tools.now() + KEPT_FOR)
         while True:
             seen = await self.look(before.no)
             after = seen.standing

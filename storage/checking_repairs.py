@@ -61,6 +61,7 @@ def of_its_repairs(
             if (item.state, report) != (body["state"], body["report_sha256"]):
                 yield row.seq, f"the report of {name} was changed"
     for key, item in sorted(items.items()):
-        has_begun, has_ended = item.begun_at is not None, item.report is not None
+        has_begun = item.begun_at is not None
+        has_ended = has_begun and item.ended_at is not None
         if (has_begun and key not in begun) or (has_ended and key not in ended):
             yield None, f"repair {key[0]}.{key[1]} has no event"

@@ -125,11 +125,11 @@ class Documents:
         async with self._engine.connect() as db:
             return frozenset(await db.scalars(statement))
 
-    async def of_task(self, task_id: str) -> int:
-        """Return how many documents were put with a task."""
-        count = sa.select(sa.func.count()).select_from(documents)
+    async def of_task(self, task_id: str) -> tuple[str, ...]:
+        """Return the digests of the documents that were put with a task."""
+        statement = sa.select(documents.c.sha256).where(documents.c.task_id == task_id)
         async with self._engine.connect() as db:
-            return await db.scalar(count.where(documents.c.task_id == task_id)) or 0
+            return tuple(await db.scalars(statement.order_by(documents.c.sha256)))
 
     async def content(self, task_id: str, sha256: str) -> tuple[DocumentRecord, bytes]:
         """Return a document.

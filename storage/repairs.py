@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.errors import (
@@ -31,7 +32,7 @@ from storage.cursors import bad_cursor, cursor_of, cursor_parts
 from storage.database import writing
 from storage.reading import Page
 from storage.records import AnyRow, parsed
-from storage.tables import repair_items, repairs
+from storage.tables import events, repair_items, repairs
 
 _STANDING = TypeAdapter(CaseStanding)
 _WORDING = TypeAdapter(Wording)
@@ -67,6 +68,18 @@ class ItemState(StrEnum):
 
 
 LEFT = (ItemState.NEW, ItemState.PLANNED, ItemState.EXECUTING)
+
+
+_TO_BE_TAKEN: Mapping[RepairState, tuple[ItemState, ...]] = {
+    RepairState.PLANNING: (ItemState.NEW,),
+    RepairState.EXECUTING: (ItemState.PLANNED, ItemState.EXECUTING),
+    # A pause begins nothing; what was begun is brought to its end by whoever comes.
+    RepairState.PAUSED: (ItemState.EXECUTING,),
+}
+
+
+class NotToBegin(Exception):
+    """A repair was paused or cancelled before a case of it was begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,10 +241,10 @@ class Repairs:
             return ItemRecord.of((await db.execute(statement)).one())
 
     async def under_way(self) -> Sequence[RepairRecord]:
-        """Return the repairs that are being planned or carried out."""
+        """Return the repairs that are being planned or carried out, paused ones included."""
         statement = (
             sa.select(repairs)
-            .where(repairs.c.state.in_((RepairState.PLANNING, RepairState.EXECUTING)))
+            .where(repairs.c.state.in_(tuple(_TO_BE_TAKEN)))
             .order_by(repairs.c.number)
         )
         async with self._engine.connect() as db:
@@ -239,6 +252,17 @@ class Repairs:
             return [RepairRecord.of(row, await _counts(db, row.number)) for row in rows]
 
     # ------------------------------------------------------------------ planning, approving
+
+    async def earlier(
+        self, planned_by: str, key: str, asked: Mapping[str, Any]
+    ) -> RepairRecord | None:
+        """Return the repair that was put under a key before, however its case stands by now.
+
+        Raises:
+            IdempotencyConflict: it was something else.
+        """
+        async with self._engine.connect() as db:
+            return await _earlier(db, planned_by, key, canonical(asked))
 
     async def put(self, new: NewRepair) -> tuple[RepairRecord, bool]:
         """Put a repair on file, to be planned; the same one under the same key is put once.
@@ -250,17 +274,21 @@ class Repairs:
             IdempotencyConflict: the key was used before, for something else.
         """
         asked = canonical(new.asked)
+        try:
+            return await self._put(new, asked)
+        except IntegrityError:
+            # The same was sent twice at the same moment.
+            async with self._engine.connect() as db:
+                found = await _earlier(db, new.planned_by, new.idempotency_key, asked)
+            if found is None:
+                raise
+            return found, False
+
+    async def _put(self, new: NewRepair, asked: str) -> tuple[RepairRecord, bool]:
         async with writing(self._engine) as db:
-            found = await db.execute(
-                sa.select(repairs).where(
-                    repairs.c.planned_by == new.planned_by,
-                    repairs.c.idempotency_key == new.idempotency_key,
-                )
-            )
-            if (row := found.first()) is not None:
-                if row.asked != asked:
-                    raise IdempotencyConflict(new.idempotency_key)
-                return RepairRecord.of(row, await _counts(db, row.number)), False
+            found = await _earlier(db, new.planned_by, new.idempotency_key, asked)
+            if found is not None:
+                return found, False
             inserted = await db.execute(
                 repairs.insert().values(
                     kind=new.kind.value,
@@ -294,6 +322,8 @@ class Repairs:
         """Put a case's plan on file, or why there is none; the last one ends the planning."""
         is_plan = isinstance(found, Plan)
         async with writing(self._engine) as db:
+            # Two that end the planning at once would each see the other's case as left.
+            await db.execute(_locking(item.repair))
             await db.execute(
                 _item(item)
                 .where(repair_items.c.state == ItemState.NEW)
@@ -430,12 +460,8 @@ class Repairs:
         """
         async with writing(self._engine) as db:
             row = (await db.execute(_locking(repair.number))).one()
-            wanted = (
-                (ItemState.NEW,)
-                if row.state == RepairState.PLANNING
-                else (ItemState.PLANNED, ItemState.EXECUTING)
-            )
-            if row.state not in (RepairState.PLANNING, RepairState.EXECUTING):
+            wanted = _TO_BE_TAKEN.get(RepairState(row.state))
+            if wanted is None:
                 return None
             found = await db.execute(
                 _of(repair.number)
@@ -467,18 +493,29 @@ class Repairs:
         """Note on the case's record that it is being repaired, if it stands as it was planned.
 
         Raises:
-            StalePlan: it does not.
+            NotToBegin: the repair was paused or cancelled after the item was claimed.
+            StalePlan: the case stands otherwise.
+            IllegalRepair: another repair of the case is under way.
         """
         plan = item.plan
         assert plan is not None
         async with writing(self._engine) as db:
+            state = (await db.execute(_locking(item.repair))).one().state
             row = await locked_case(db, item.case_no)
-            if row.head_seq != plan.head or plan.is_stale(standing):
+            if state != RepairState.EXECUTING:
+                raise NotToBegin
+            await _check_is_only_one(db, item)
+            # What this repair did to another task of the case is no news.
+            if await _last_but_ours(db, item) != plan.head or plan.knows_other_processes(standing):
                 raise StalePlan(item.case_no)
             before = canonical(_STANDING.dump_python(standing, mode="json"))
-            await db.execute(
-                _item(item).values(state=ItemState.EXECUTING, before=before, begun_at=at)
+            taken = await db.execute(
+                _item(item)
+                .where(repair_items.c.state == ItemState.PLANNED)
+                .values(state=ItemState.EXECUTING, before=before, begun_at=at)
             )
+            if taken.rowcount != 1:
+                raise NotToBegin
             await append(
                 db,
                 Head.of(row),
@@ -501,8 +538,12 @@ class Repairs:
 
     async def give_back(self, item: ItemRecord) -> None:
         """Let somebody else take up an item at once."""
+        await self.keep(item, None)
+
+    async def keep(self, item: ItemRecord, until: datetime | None) -> None:
+        """Keep an item in hand until then (engine's instant)."""
         async with writing(self._engine) as db:
-            await db.execute(_item(item).values(claimed_until=None))
+            await db.execute(_item(item).values(claimed_until=until))
 
     async def end(
         self,
@@ -514,12 +555,18 @@ class Repairs:
         report: Report | None = None,
         problem: Wording | None = None,
     ) -> None:
-        """Put on file what came of a case, on its record as well if anything was begun."""
+        """Put on file what came of a case, on its record as well if anything was begun.
+
+        An item that was cancelled, or ended, meanwhile stays as it is.
+        """
         async with writing(self._engine) as db:
+            await db.execute(_locking(repair.number))
             row = await locked_case(db, item.case_no)
             shown = report and canonical(report.model_dump(mode="json"))
-            await db.execute(
-                _item(item).values(
+            ended = await db.execute(
+                _item(item)
+                .where(repair_items.c.state.in_((ItemState.PLANNED, ItemState.EXECUTING)))
+                .values(
                     state=state,
                     report=shown,
                     problem=problem and canonical(problem.model_dump(mode="json")),
@@ -527,6 +574,8 @@ class Repairs:
                     claimed_until=None,
                 )
             )
+            if ended.rowcount != 1:
+                return
             if item.begun_at is not None:
                 await append(
                     db,
@@ -555,6 +604,31 @@ class Repairs:
 # ---------------------------------------------------------------- parts
 
 
+async def _last_but_ours(db: AsyncConnection, item: ItemRecord) -> int | None:
+    """Return the number of the case's last event that this repair did not write."""
+    is_ours = sa.func.coalesce(events.c.once, "").startswith(f"repair-{item.repair}.")
+    last = sa.select(sa.func.max(events.c.seq)).where(
+        events.c.case_no == item.case_no, sa.not_(is_ours)
+    )
+    found: int | None = await db.scalar(last)
+    return found
+
+
+async def _check_is_only_one(db: AsyncConnection, item: ItemRecord) -> None:
+    other = await db.scalar(
+        sa.select(sa.func.min(repair_items.c.repair)).where(
+            repair_items.c.case_no == item.case_no,
+            repair_items.c.repair != item.repair,
+            repair_items.c.state == ItemState.EXECUTING,
+        )
+    )
+    if other is not None:
+        raise IllegalRepair(
+            f"repair {other} of this case is under way; wait for its report, then plan again",
+            f"该办件正在执行修复 {other}；请待其完成后重新制定计划",
+        )
+
+
 def _of(number: int) -> sa.Select[*tuple[Any, ...]]:
     return sa.select(repair_items).where(repair_items.c.repair == number)
 
@@ -571,6 +645,21 @@ def _repair(number: int) -> sa.Update:
 
 def _locking(number: int) -> sa.Select[*tuple[Any, ...]]:
     return sa.select(repairs).where(repairs.c.number == number).with_for_update()
+
+
+async def _earlier(
+    db: AsyncConnection, planned_by: str, key: str, asked: str
+) -> RepairRecord | None:
+    found = await db.execute(
+        sa.select(repairs).where(
+            repairs.c.planned_by == planned_by, repairs.c.idempotency_key == key
+        )
+    )
+    if (row := found.first()) is None:
+        return None
+    if row.asked != asked:
+        raise IdempotencyConflict(key)
+    return RepairRecord.of(row, await _counts(db, row.number))
 
 
 async def _locked(db: AsyncConnection, number: int) -> RepairRecord:

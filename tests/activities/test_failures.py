@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
+import pydantic
 import pytest
 from pydantic import BaseModel
 from sqlalchemy import create_engine, text
@@ -12,6 +14,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
+from activities import failures
 from activities.failures import KindAndPlace, kind_and_place
 
 SECRET = "440802199502020001"
@@ -75,3 +78,15 @@ async def test_what_was_raised_on_purpose_is_told_as_it_was_said() -> None:
 
 def test_what_was_never_raised_has_no_place() -> None:
     assert kind_and_place(KeyError("a")) == "KeyError"
+
+
+@pytest.mark.rule("RB-13.3")
+def test_what_is_installed_within_our_folder_is_no_place_of_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    installed = Path(pydantic.__file__).parents[2]
+    assert installed.name != "site-packages"
+    monkeypatch.setattr(failures, "ROOT", installed)
+    with pytest.raises(ValueError, match="number") as raised:
+        _Number.model_validate({"number": "x"})
+    assert kind_and_place(raised.value) == "ValidationError"

@@ -29,7 +29,15 @@ from domain.repair_plan import (
 from domain.repairs import RepairKind
 from storage.casefile import CaseFile
 from storage.reading import Reading
-from storage.repairs import ItemRecord, ItemState, NewRepair, RepairRecord, Repairs, RepairState
+from storage.repairs import (
+    ItemRecord,
+    ItemState,
+    NewRepair,
+    NotToBegin,
+    RepairRecord,
+    Repairs,
+    RepairState,
+)
 from tests.support.cases import NOON, new_case
 from tests.support.databases import connected
 
@@ -288,3 +296,87 @@ async def test_verify_finds_a_book_that_was_changed(
         connection.exec_driver_sql(statement)
     found = (await reading.first_break())[1]
     assert found is not None and why.format(number=repair.number) in str(found)
+
+
+async def test_cases_that_are_seen_to_at_the_same_moment_end_the_repair(
+    book: Repairs, casefile: CaseFile, other: CaseFile, numbers: list[str]
+) -> None:
+    books = [book, Repairs(other.engine)]
+    for turn in range(5):
+        repair = await _put(book, numbers[:2], idempotency_key=f"turn-{turn}")
+        items = [await _claimed(book, repair), await _claimed(book, repair)]
+        assert None not in items
+        await asyncio.gather(
+            *(each.planned(i, _plan(i)) for each, i in zip(books, items, strict=True) if i)
+        )
+        assert (await book.repair(repair.number)).state is RepairState.PLANNED
+        await book.cancel(repair.number, at=NOON)
+
+    repair = await _executing(book, numbers[:2], idempotency_key="last")
+    begun = []
+    for second in range(2):
+        item = await _claimed(book, repair, NOON + timedelta(seconds=second))
+        assert item is not None
+        begun.append(await book.begin(item, repair, _standing(item.case_no), at=NOON))
+    await asyncio.gather(
+        *(
+            each.end(item, repair, ItemState.DONE, at=NOON, report=_REPORT)
+            for each, item in zip(books, begun, strict=True)
+        )
+    )
+    assert (await book.repair(repair.number)).state is RepairState.DONE
+
+
+@pytest.mark.parametrize("action", ["pause", "cancel"])
+async def test_a_case_that_was_claimed_before_a_pause_or_a_cancel_is_not_begun(
+    book: Repairs, casefile: CaseFile, numbers: list[str], action: str
+) -> None:
+    repair = await _executing(book, numbers)
+    item = await _claimed(book, repair)
+    assert item is not None
+    await (book.pause(repair.number) if action == "pause" else book.cancel(repair.number, at=NOON))
+    with pytest.raises(NotToBegin):
+        await book.begin(item, repair, _standing(item.case_no), at=NOON)
+    # Nor does whoever had it in hand undo that.
+    await book.end(item, repair, ItemState.STALE, at=NOON, problem=Wording(zh="过时", en="stale"))
+    if action == "cancel":
+        assert (await book.repair(repair.number)).counts == {ItemState.CANCELLED: 3}
+    assert len(await Reading(casefile.engine).events(item.case_no)) == 1
+
+
+async def test_what_was_begun_is_taken_up_again_during_a_pause(
+    book: Repairs, numbers: list[str]
+) -> None:
+    repair = await _executing(book, numbers)
+    item = await _claimed(book, repair)
+    assert item is not None
+    await book.begin(item, repair, _standing(item.case_no), at=NOON)
+    paused = await book.pause(repair.number)
+    assert [each.number for each in await book.under_way()] == [repair.number]
+    taken = await _claimed(book, paused, NOON + timedelta(minutes=3))
+    assert taken is not None and taken.position == item.position
+    assert await _claimed(book, paused, NOON + timedelta(minutes=3)) is None
+
+
+async def test_one_repair_of_a_case_at_a_time(book: Repairs, numbers: list[str]) -> None:
+    first = await _executing(book, numbers[:1])
+    second = await _executing(book, numbers[:1], idempotency_key="key-2")
+    item, later = await _claimed(book, first), await _claimed(book, second)
+    assert item is not None and later is not None
+    await book.begin(item, first, _standing(item.case_no), at=NOON)
+    with pytest.raises(IllegalRepair, match=f"repair {first.number} of this case"):
+        await book.begin(later, second, _standing(item.case_no), at=NOON)
+
+
+async def test_what_a_repair_did_to_one_task_does_not_make_its_other_plans_stale(
+    book: Repairs, numbers: list[str]
+) -> None:
+    no = numbers[0]
+    targets = [Target(case_no=no, task_id=f"{no}.permits-{d}.1") for d in ("police", "water")]
+    repair = await _planned(book, [no], kind=RepairKind.PUSH, targets=targets)
+    repair = await book.execute(repair.number, by="admin-1", at=NOON)
+    for second in range(2):
+        item = await _claimed(book, repair, NOON + timedelta(seconds=second))
+        assert item is not None
+        await _done(book, item, repair)
+    assert (await book.repair(repair.number)).counts == {ItemState.DONE: 2}

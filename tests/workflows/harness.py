@@ -91,6 +91,7 @@ class Town:
     Attributes:
         clock: the civil clock its cases are pinned to.
         agencies: their systems, as the worker calls them.
+        bases: at which addresses.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class Town:
         self.engine = Engine(settings)
         self.delivery = Delivery(casefile, self.engine)
         self.agencies = agencies
+        self.bases: Mapping[str, str] = {}
         self._env = env
         self._skipped = timedelta(0)
         self._keys = count(1)
@@ -537,6 +539,7 @@ async def opened(
     casefile = CaseFile(open_engine(database_url), bases or {})
     agencies = Agencies(bases or {}, dict.fromkeys(bases or {}, "a key of this test"))
     town = Town(env, await env.get_current_time(), casefile, settings, agencies, speed)
+    town.bases = bases or {}
     try:
         async with town.working() if is_working else nullcontext():
             yield town

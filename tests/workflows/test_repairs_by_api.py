@@ -16,9 +16,10 @@ from domain.naming import bundle_id
 from tests.api.answers import problem
 from tests.support.serving import ADMINISTRATORS, AGENCIES, Api, key_of
 from tests.workflows.administrators import Administrators
+from tests.workflows.agency_system import listening
 from tests.workflows.conftest import OpenTown
 from tests.workflows.harness import Town, eventually
-from tests.workflows.stories import STORIES
+from tests.workflows.stories import FIVE_DEPARTMENTS, STORIES
 
 STORY = STORIES["high.connected"]
 PATH = "/api/v1/admin/repairs"
@@ -35,6 +36,7 @@ async def serving(town: Town) -> AsyncIterator[Api]:
         update={
             "agency_keys": {agency: SecretStr(key_of(agency)) for agency in AGENCIES},
             "administrator_keys": {each: SecretStr(key_of(each)) for each in ADMINISTRATORS},
+            "agency_bases": town.bases,
             "engine_origin": town.clock.engine_origin,
             "civil_origin": town.clock.civil_origin,
         }
@@ -223,3 +225,68 @@ async def test_a_batch_is_paused_resumed_and_cancelled(open_settled_town: OpenTo
         page = await api.call("GET", f"{PATH}/{number}/items?state=cancelled&limit=1", "admin-1")
         (left,) = page.json()["items"]
         assert not await town.events(left["case_no"], "repair_begun")
+
+
+async def test_the_same_request_answers_with_its_repair_though_the_case_has_moved(
+    open_settled_town: OpenTown,
+) -> None:
+    async with open_settled_town() as town, serving(town) as api:
+        no = await in_the_middle(town)
+        repair = await planned(api, kind="restart", case_no=no)
+        await turned(api, repair["number"], "approve", "admin-2")
+        await turned(api, repair["number"], "execute")
+        await done(api, repair["number"])
+        await town.tell(no, STORY)
+        again = await planned(api, kind="restart", case_no=no)
+        assert (again["number"], again["state"]) == (repair["number"], "done")
+
+
+async def test_a_plan_says_when_the_case_ends_by_an_outcome(open_settled_town: OpenTown) -> None:
+    async with open_settled_town() as town, serving(town) as api:
+        no = await town.submit(Voltage.HIGH)
+        for name in ("check_papers.1", "supply_plan.1", "confirm_plan.1"):
+            await town.answer_all(no, STORY, name)
+        await Administrators(town).settled(no)
+        task_id = f"{no}.customer_works.1"
+        digest = hashlib.sha256(PDF).hexdigest()
+        path = f"/api/v1/tasks/{no}.line_design.1/documents/{digest}"
+        headers = {"Content-Type": "application/pdf"}
+        put = await api.call("PUT", path, "admin-1", headers=headers, content=PDF)
+        assert put.status_code == 201, put.text
+        outcome = {"code": "no_route", "note": "示例理由"}
+
+        repair = await planned(api, kind="decide", task_id=f"{no}.line_design.1", outcome=outcome)
+
+        (item,) = repair["items"]
+        assert item["plan"]["ends_as"] is not None
+        assert item["plan"]["tasks_closed"] == [task_id]
+        assert item["plan"]["documents"] == [digest]
+        await turned(api, repair["number"], "approve", "admin-2")
+        await turned(api, repair["number"], "execute")
+        (item,) = (await done(api, repair["number"]))["items"]
+        assert item["is_as_planned"], item["report"]
+        assert (await town.case(no)).ending == item["plan"]["ends_as"]
+
+
+async def test_every_task_that_an_agency_missed_is_pushed(open_settled_town: OpenTown) -> None:
+    with listening() as departments:
+        departments.answers = [(400, None)] * 5
+        bases = dict.fromkeys(FIVE_DEPARTMENTS, departments.base)
+        async with open_settled_town(bases=bases) as town, serving(town) as api:
+            no = await town.submit(Voltage.HIGH)
+            for name in ("check_papers.1", "supply_plan.1", "confirm_plan.1", "line_design.1"):
+                await town.answer_all(no, STORY, name)
+
+            async def are_refused() -> bool | None:
+                tasks = await town.reading.tasks_of(no)
+                return True if sum(t.push_problem is not None for t in tasks) == 5 else None
+
+            await eventually(are_refused, "five refusals")
+            await Administrators(town).settled(no)
+            repair = await planned(api, kind="push", query={}, per_second=50)
+            assert repair["counts"] == {"planned": 5}
+            await turned(api, repair["number"], "execute")
+            found = await done(api, repair["number"])
+            assert found["counts"] == {"done": 5}, found["items"]
+            assert all(each["is_as_planned"] for each in found["items"])
+            assert not [t for t in await town.reading.tasks_of(no) if t.push_problem]
