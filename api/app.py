@@ -159,7 +159,7 @@ def build_app(
         try:
             yield
         finally:
-            bringing.cancel()
+            delivery.stop()
             watching.cancel()
             recalculation.stop()
             sender.stop()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 import structlog
@@ -43,6 +44,7 @@ class Delivery:
         self._delivered: list[str] = []
         # An engine that was away may have come back without what it knew: see `_restarted`.
         self._may_have_lost = True
+        self._stopping = asyncio.Event()
 
     async def start(self, case: CaseRef) -> bool:
         """Start a case's process; false if the engine is away (the sweeper will)."""
@@ -77,8 +79,12 @@ class Delivery:
         await self._casefile.changes_told({task.id: task.changes})
         return True
 
+    def stop(self) -> None:
+        """Have `run` return soon."""
+        self._stopping.set()
+
     async def run(self) -> None:
-        """Note and sweep until cancelled; what was brought by then is noted."""
+        """Note and sweep until stopped; what was brought by then is noted."""
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._noting())
@@ -101,17 +107,21 @@ class Delivery:
         self._in_hand.difference_update(started, delivered)
 
     async def _noting(self) -> None:
-        while True:
-            await asyncio.sleep(NOTE_EVERY_S)
+        while not await self._is_stopped_within(NOTE_EVERY_S):
             await self.note()
 
     async def _sweeping(self) -> None:
-        while True:
-            await asyncio.sleep(SWEEP_EVERY_S)
+        while not await self._is_stopped_within(SWEEP_EVERY_S):
             try:
                 await self.sweep()
             except Exception as problem:  # noqa: BLE001  sweeping must go on, whatever it was
                 log.warning("sweep_failed", problem=type(problem).__name__)
+
+    async def _is_stopped_within(self, seconds: float) -> bool:
+        # Not cancelled: a connection cut off while it is opened is never closed.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        return self._stopping.is_set()
 
     async def sweep(self) -> None:
         """Bring everything that is on file and not known to have been brought."""
@@ -141,7 +151,9 @@ class Delivery:
         while True:
             page = await self._reading.cases(CaseFilter(state="open"), limit=200, cursor=cursor)
             for some_cases in _batches(page.items):
-                if not all(await asyncio.gather(*(map(self._start_again, some_cases)))):
+                if self._stopping.is_set() or not all(
+                    await asyncio.gather(*(map(self._start_again, some_cases)))
+                ):
                     return False
             if (cursor := page.next_cursor) is None:
                 return True

@@ -56,8 +56,7 @@ async def look(no: str, reading: Reading, processes: Processes, systems: Collect
         UnknownCase: there is no such case.
         EngineAway: the engine does not answer.
     """
-    case, head = await reading.case_with_head(no)
-    tasks = await reading.tasks_of(no)
+    case, head, tasks = await reading.case_at_once(no)
     ids = [no, *_bundles(no, tasks)]
     found = await asyncio.gather(*(processes.describe(each) for each in ids))
     known = {each: process for each, process in zip(ids, found, strict=True) if process}

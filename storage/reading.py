@@ -236,17 +236,20 @@ class Reading:
             raise UnknownTask(task_id)
         return TaskRecord.of(rows[0])
 
-    async def case_with_head(self, no: str) -> tuple[CaseRecord, int]:
-        """Return a case, and the number of the last event of its record.
+    async def case_at_once(self, no: str) -> tuple[CaseRecord, int, tuple[TaskRecord, ...]]:
+        """Return a case, the number of the last event of its record, and its tasks, of one moment.
 
         Raises:
             UnknownCase: there is no such case.
         """
-        async with self.engine.connect() as db:
+        async with snapshot(self.engine) as db:
             found = await db.execute(sa.select(applications).where(applications.c.no == no))
-        if (row := found.first()) is None:
-            raise UnknownCase(no)
-        return CaseRecord.of(row), row.head_seq
+            if (row := found.first()) is None:
+                raise UnknownCase(no)
+            rows = await db.execute(
+                TASKS.where(tasks.c.case_no == no).order_by(tasks.c.opened_at, tasks.c.id)
+            )
+            return CaseRecord.of(row), row.head_seq, tuple(map(TaskRecord.of, rows.all()))
 
     async def tasks_of(self, no: str) -> tuple[TaskRecord, ...]:
         """Return the tasks of a case in the order they were opened."""

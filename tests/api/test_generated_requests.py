@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from hypothesis import HealthCheck, settings
 from api.app import build_app
 from domain.connection import TaskKind
 from domain.documents import MAGIC
+from domain.working_time import CIVIL_ZONE
 from storage.casefile import CaseFile
 from storage.database import open_engine
 from storage.documents import Documents
@@ -93,6 +94,11 @@ class Served:
     task_of: dict[str, str]
 
 
+def _in_a_week() -> date:
+    """Return a civil date that is in time, whatever the hour."""
+    return datetime.now(CIVIL_ZONE).date() + timedelta(days=7)
+
+
 @contextmanager
 def _served(databases: SqliteFiles) -> Iterator[Served]:
     with databases.migrated() as url:
@@ -115,7 +121,7 @@ async def _put_on_file(url: str) -> tuple[str, dict[str, str]]:
             )
             await Opinions(casefile.engine).ask(
                 task.id,
-                QUESTION.model_copy(update={"answer_by": datetime.now(UTC).date()}),
+                QUESTION.model_copy(update={"answer_by": _in_a_week()}),
                 token=f"token-of-{task.owed_by}",
                 key="key-1",
                 by=task.owed_by,
