@@ -18,7 +18,6 @@ from typing import Annotated, Literal
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 
 from commands import accounts, calendar, repair
 from commands import up as upping
@@ -28,6 +27,7 @@ from commands.failure import CommandFailed
 from commands.installation import Installation
 from commands.options import ApiBase, Var, api_at, case_file_of
 from commands.progress import ENDINGS, progress
+from commands.terminal import terminal
 from domain.working_time import CIVIL_ZONE
 from policy.loader import UnknownPolicy, policy_for
 from settings import Settings
@@ -145,9 +145,7 @@ def demo(
     settings, installation = Settings(), Installation(var)
     if speed <= 1:
         raise CommandFailed(f"--speed {speed:g}: a demonstration needs more than 1")
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=int(os.environ.get("COLUMNS", "140")))
+    console = terminal()
     policy, applications = policy_for(settings.policy), load_samples(samples)
     with installation.held():
         installation.clear_demo()
@@ -299,10 +297,7 @@ def stuck(
     if is_json:
         _say(json_text(found, clock))
     else:
-        console = Console(highlight=False)
-        if not console.is_terminal:
-            console = Console(highlight=False, width=int(os.environ.get("COLUMNS", "140")))
-        print_stuck(console, found)
+        print_stuck(terminal(), found)
     _leave(STUCK if found.findings else 0)
 
 

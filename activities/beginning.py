@@ -8,6 +8,8 @@ from domain.connection import STORY, Voltage
 from domain.ladder import earliest
 from domain.policy import Policy
 from domain.working_time import WorkingDays
+from policy.loader import policy_for
+from storage.reading import CaseRecord
 
 
 def case_ref(no: str, voltage: Voltage, supply: str, policy: Policy, clock: CivilClock) -> CaseRef:
@@ -41,3 +43,13 @@ def case_ref(no: str, voltage: Voltage, supply: str, policy: Policy, clock: Civi
             default=None,
         ),
     )
+
+
+def ref_of(case: CaseRecord) -> CaseRef:
+    """Return what the process of a case on file is started with, under today's edition.
+
+    Raises:
+        UnknownPolicy: the policy it is pinned to is not shipped.
+    """
+    policy = policy_for(case.policy)
+    return case_ref(case.no, Voltage(case.voltage), case.supply, policy, case.clock)

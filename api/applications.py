@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Header, Query, Response
 
-from activities.beginning import case_ref
+from activities.beginning import case_ref, ref_of
 from activities.contract import civil_text, task_body
-from activities.messages import CaseRef, Withdrawal
+from activities.messages import Withdrawal
 from api.auth import Caller, SignedIn
 from api.problems import NOT_ALLOWED, Refused
 from api.responses import spelled
@@ -109,7 +109,7 @@ async def submit(
     else:
         case = await services.reading.case(submitted.no)
         at, state = case.submitted_at, case.state
-        is_started = case.process_started or await services.delivery.start(_ref(case))
+        is_started = case.process_started or await services.delivery.start(ref_of(case))
     receipt = {
         "no": submitted.no,
         "state": state,
@@ -268,7 +268,7 @@ async def act(
         at=case.clock.civil(services.now()),
     )
     if not is_taken:
-        if not case.process_started and not await services.delivery.start(_ref(case)):
+        if not case.process_started and not await services.delivery.start(ref_of(case)):
             raise EngineAway("the process was not started yet")
         try:
             await services.engine.withdraw(no, Withdrawal(action_id))
@@ -285,12 +285,6 @@ async def _came_before(
     """Whether this was taken in already: what was right on that day keeps its number."""
     content = application.model_dump(mode="json")
     return await services.reading.submitted_content(caller.agency, key) == content
-
-
-def _ref(case: CaseRecord) -> CaseRef:
-    return case_ref(
-        case.no, Voltage(case.voltage), case.supply, policy_for(case.policy), case.clock
-    )
 
 
 async def _seen(no: str, caller: Caller, services: Services) -> CaseRecord:

@@ -13,12 +13,11 @@ from typing import TypeVar
 
 import structlog
 
-from activities.beginning import case_ref
+from activities.beginning import ref_of
 from activities.messages import CaseRef
 from api.engine import Engine
-from domain.connection import Voltage
 from domain.errors import EngineAway
-from policy.loader import UnknownPolicy, policy_for
+from policy.loader import UnknownPolicy
 from storage.casefile import CaseFile
 from storage.reading import CaseFilter, CaseRecord, Reading
 from storage.records import TaskRecord
@@ -160,18 +159,12 @@ class Delivery:
 
     async def _start_again(self, case: CaseRecord) -> bool:
         try:
-            ref = self._ref(case)
+            ref = ref_of(case)
         except UnknownPolicy as problem:
             # One case that cannot go on must not keep the others.
             log.error("policy_missing", no=case.no, problem=str(problem))
             return True
         return await self.start(ref)
-
-    @staticmethod
-    def _ref(case: CaseRecord) -> CaseRef:
-        return case_ref(
-            case.no, Voltage(case.voltage), case.supply, policy_for(case.policy), case.clock
-        )
 
 
 def _batches(found: Sequence[T]) -> Iterable[Sequence[T]]:

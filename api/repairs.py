@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -104,7 +104,7 @@ async def post_repair(
         )
     )
     if repair.state is RepairState.PLANNING and len(targets) <= SHOWN:
-        async for item in _items(repair.number, services):
+        for item in (await services.repairs.items(repair.number)).items:
             if item.state is ItemState.NEW:
                 await services.repairing.plan_item(item, repair)
         repair = await services.repairs.repair(repair.number)
@@ -388,11 +388,6 @@ async def _check_is_fresh(number: int, services: Services) -> None:
             seen = await services.repairing.look(item.case_no)
             if item.plan.is_stale(seen.standing):
                 raise StalePlan(item.case_no)
-
-
-async def _items(number: int, services: Services) -> AsyncIterator[ItemRecord]:
-    for item in (await services.repairs.items(number)).items:
-        yield item
 
 
 # ---------------------------------------------------------------- what is answered

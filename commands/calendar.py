@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
@@ -20,13 +19,12 @@ from commands.failure import CommandFailed
 from commands.following import follow
 from commands.installation import Installation
 from commands.options import ApiBase, Var, api_at
+from commands.terminal import terminal
 from domain.explaining import explain
 from domain.working_time import Interval, WorkingDays
 from policy.calendar import calendar as calendar_of_program
 from policy.loader import policy_for
 from settings import Settings
-
-PLAIN_WIDTH = 140
 
 
 class _DateFirst(TyperGroup):
@@ -58,7 +56,7 @@ def years(var: Var = Path("var"), base: ApiBase = None) -> None:
 
     async def show() -> None:
         async with CalendarApi(*api_at(var, base)) as api:
-            print_years(_console(), await api.in_force())
+            print_years(terminal(), await api.in_force())
 
     asyncio.run(show())
 
@@ -70,7 +68,7 @@ def versions(var: Var = Path("var"), base: ApiBase = None) -> None:
     async def show() -> None:
         async with CalendarApi(*api_at(var, base)) as api:
             found, now = await api.versions(), await api.in_force()
-        print_versions(_console(), found, now.number)
+        print_versions(terminal(), found, now.number)
 
     asyncio.run(show())
 
@@ -87,7 +85,7 @@ def publish(
     base: ApiBase = None,
 ) -> None:
     """Publish a year's notice under running cases 发布放假通知."""
-    text, console = _text(file), _console()
+    text, console = _text(file), terminal()
 
     async def put_in_force() -> None:
         address, keys = api_at(var, base)
@@ -124,7 +122,7 @@ def retract(
     base: ApiBase = None,
 ) -> None:
     """Take a version back: its year is again what it was before 撤回日历版本."""
-    console = _console()
+    console = terminal()
     if is_sure and not reason:
         raise CommandFailed("--yes needs --reason: it goes on record 须写明撤回理由")
 
@@ -187,7 +185,7 @@ def why(
 
     async def asked() -> None:
         async with CalendarApi(*api_at(var, base)) as api:
-            print_why(_console(), trigger, limit, await api.why(trigger, limit, intervals))
+            print_why(terminal(), trigger, limit, await api.why(trigger, limit, intervals))
 
     if is_asked:
         asyncio.run(asked())
@@ -196,7 +194,7 @@ def why(
         found = explain(calendar_of_program(), trigger, limit, intervals)
     except (ValueError, OverflowError) as problem:
         raise CommandFailed(f"{trigger} + {days}: {problem}; choose an earlier date") from problem
-    print_why(_console(), trigger, limit, found)
+    print_why(terminal(), trigger, limit, found)
 
 
 async def _told(api: CalendarApi, published: Publication, agency: str, console: Console) -> None:
@@ -270,13 +268,6 @@ def _typed(question: str) -> str:
     except EOFError:
         print(flush=True)
         return ""
-
-
-def _console() -> Console:
-    console = Console(highlight=False)
-    if console.is_terminal:
-        return console
-    return Console(highlight=False, width=int(os.environ.get("COLUMNS", PLAIN_WIDTH)))
 
 
 def _say(line: str) -> None:

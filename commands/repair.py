@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import secrets
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,11 +18,11 @@ from rich.text import Text
 from commands.client import Api, Shown, Words
 from commands.failure import CommandFailed
 from commands.options import ApiBase, Var, administrators_of, api_at
+from commands.terminal import terminal
 from domain.repair_plan import Plan, Report
 from domain.repairs import REPAIRS, RepairKind
 
 POLL_S = 0.5
-PLAIN_WIDTH = 140
 NOT_AS_PLANNED = 3
 
 app = typer.Typer(
@@ -219,7 +217,7 @@ def list_repairs(by: By = None, var: Var = Path("var"), base: ApiBase = None) ->
                 Text(_who(each)),
                 Text(each.reason),
             )
-        _console().print(table)
+        terminal().print(table)
 
     asyncio.run(show())
 
@@ -334,7 +332,7 @@ def _next_step(found: _Repair) -> str:
 
 
 def _print(found: _Repair, items: Iterable[_Item]) -> None:
-    console = _console()
+    console = terminal()
     title, state = f"{found.title.zh} {found.title.en}", _STATES[found.state]
     console.print(Text(f"修复 repair {found.number}: {title}; {state}"))
     console.print(Text(f"理由 why: {found.reason}; {_who(found)}"))
@@ -404,13 +402,5 @@ def _table(*headings: str) -> Table:
     return table
 
 
-def _console() -> Console:
-    console = Console(highlight=False)
-    if console.is_terminal:
-        return console
-    return Console(highlight=False, width=int(os.environ.get("COLUMNS", PLAIN_WIDTH)))
-
-
 def _say(line: str) -> None:
     print(line, flush=True)
-    sys.stdout.flush()

@@ -17,12 +17,11 @@ from pydantic import ValidationError
 from temporalio.service import RPCError
 
 from activities.agencies import Agencies, PushRefused, PushUnanswered
-from activities.beginning import case_ref
+from activities.beginning import ref_of
 from activities.contract import task_body
 from activities.messages import Answer, CaseRef, Withdrawal
 from activities.owe import check_task_outcome
 from activities.payloads import MESSAGES
-from domain.connection import Voltage
 from domain.errors import EngineAway, IllegalRepair, InputRefused, OneWindowError
 from domain.outcomes import Outcome
 from domain.repair_plan import Plan, Report, Wording, is_settled, report
@@ -240,9 +239,7 @@ class Repairing:
                 (found,) = await MESSAGES.decode(started.input.payloads, [CaseRef])
                 assert isinstance(found, CaseRef)
                 return found
-        return case_ref(
-            case.no, Voltage(case.voltage), case.supply, policy_for(case.policy), case.clock
-        )
+        return ref_of(case)
 
     async def _pushed(self, task: TaskRecord) -> None:
         """Push a task as the activity `owe` does; what the agency answers counts as there."""

@@ -108,7 +108,6 @@ class RepairRecord:
 
     Attributes:
         counts: how many of its items are in each state.
-        deviating: how many were carried out and did not come as planned.
     """
 
     number: int

@@ -5,21 +5,19 @@ A whole case on the real engine, seen and moved through the API.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 from temporalio.api.enums.v1 import EventType
 
-from api.app import build_app
 from domain.connection import Voltage
 from storage.reading import NoticeRecord
-from tests.support.serving import AGENCIES, Api, key_of
+from tests.support.serving import Api
 from tests.workflows.harness import Town, eventually
+from tests.workflows.serving import serving
 from tests.workflows.stories import STORIES
 
 SUPERVISOR = "government-services-data"
@@ -39,21 +37,6 @@ YEAR_2028: Mapping[str, Any] = {
     "holidays": ["2028-01-01"],
     "make_up_days": [],
 }
-
-
-@asynccontextmanager
-async def _serving(town: Town) -> AsyncIterator[Api]:
-    """Run the API beside a town's worker: same case file, engine and time."""
-    settings = town.settings.model_copy(
-        update={
-            "agency_keys": {agency: SecretStr(key_of(agency)) for agency in AGENCIES},
-            "engine_origin": town.clock.engine_origin,
-            "civil_origin": town.clock.civil_origin,
-        }
-    )
-    app = build_app(settings, town.engine_now)
-    async with app.router.lifespan_context(app):
-        yield Api(app, settings.database_url)
 
 
 async def _accepted(town: Town) -> str:
@@ -98,7 +81,7 @@ async def _signals(town: Town, no: str) -> int:
 @pytest.mark.rule("RB-1.6", "RB-1.7", "RB-2.2")
 async def test_a_provisional_promise_firms_up_and_is_told_once(town: Town) -> None:
     no = await _accepted(town)
-    async with _serving(town) as api:
+    async with serving(town) as api:
         clock = await _clock(api, no)
         assert (clock["started_on"], clock["due_on"]) == ("2026-11-23", BY_WEEKENDS)
         assert (clock["is_provisional"], clock["calendar_version"]) == (True, "cn-2026.1")
@@ -124,7 +107,7 @@ async def test_a_provisional_promise_firms_up_and_is_told_once(town: Town) -> No
         await town.recorded(no, EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED)
 
         await _publish(api, 2028, YEAR_2028)
-    async with _serving(town) as api:  # another API, which knows of nothing but the case file
+    async with serving(town) as api:  # another API, which knows of nothing but the case file
         again = await api.call("PUT", "/api/v1/calendar/years/2027", SUPERVISOR, json=YEAR_2027)
         assert (again.status_code, again.json()["is_new"]) == (200, False)
         assert (await _clock(api, no))["due_on"] == BY_NOTICE
@@ -137,7 +120,7 @@ async def test_a_provisional_promise_firms_up_and_is_told_once(town: Town) -> No
 @pytest.mark.rule("RB-1.6", "RB-5.1")
 async def test_lights_follow_the_firm_date_and_not_the_provisional_one(town: Town) -> None:
     no = await _accepted(town)
-    async with _serving(town) as api:
+    async with serving(town) as api:
         await _publish(api, 2027, YEAR_2027)
         lights = {}
         # 3 and 2 working days before the firm date, the provisional one, the firm one, and after.
@@ -158,7 +141,7 @@ async def test_lights_follow_the_firm_date_and_not_the_provisional_one(town: Tow
 @pytest.mark.rule("RB-2.2", "RB-5.2")
 async def test_the_promise_is_watched_and_its_ladder_follows_the_firm_date(town: Town) -> None:
     no = await _accepted(town)
-    async with _serving(town) as api:
+    async with serving(town) as api:
         await _publish(api, 2027, YEAR_2027)
         await town.recorded(no, EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED)
         # Monday the 18th would have been the last day: it passes, and nothing turns red.

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
-from api.app import build_app
 from domain.connection import Ending, Voltage
 from domain.naming import bundle_id
 from tests.api.answers import problem
-from tests.support.serving import ADMINISTRATORS, AGENCIES, Api, key_of
+from tests.support.serving import Api
 from tests.workflows.administrators import Administrators
 from tests.workflows.agency_system import listening
 from tests.workflows.conftest import OpenTown
 from tests.workflows.harness import Town, eventually
+from tests.workflows.serving import serving
 from tests.workflows.stories import FIVE_DEPARTMENTS, STORIES
 
 STORY = STORIES["high.connected"]
@@ -27,23 +24,6 @@ PDF = b"%PDF-1.4\n% fictitious\n"
 DECIDED = ("permits-police.1", "permits-transport.1")
 
 pytestmark = pytest.mark.rule("RB-12.2")
-
-
-@asynccontextmanager
-async def serving(town: Town) -> AsyncIterator[Api]:
-    """Run the API beside a town's worker: same case file, engine and time."""
-    settings = town.settings.model_copy(
-        update={
-            "agency_keys": {agency: SecretStr(key_of(agency)) for agency in AGENCIES},
-            "administrator_keys": {each: SecretStr(key_of(each)) for each in ADMINISTRATORS},
-            "agency_bases": town.bases,
-            "engine_origin": town.clock.engine_origin,
-            "civil_origin": town.clock.civil_origin,
-        }
-    )
-    app = build_app(settings, town.engine_now)
-    async with app.router.lifespan_context(app):
-        yield Api(app, settings.database_url)
 
 
 async def in_the_middle(town: Town) -> str:
