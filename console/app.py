@@ -27,8 +27,8 @@ from console.guard import (
 )
 from console.language import language_of
 from console.rendering import STATIC, page
-from console.roles import Act
 from console.tries import Tries
+from domain.access import Act
 from domain.errors import OneWindowError
 from storage.accounts import Accounts
 

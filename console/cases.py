@@ -15,8 +15,8 @@ from api.services import Services, Serving
 from console.guard import PATH, Guarded, Visitor
 from console.lights import Lit, lit, most_urgent, words_of
 from console.rendering import page, query
-from console.roles import Act
 from console.words import CODES, REPORTS
+from domain.access import Act
 from domain.clocks import Light
 from domain.policy import Policy
 from domain.words import Words

@@ -17,7 +17,7 @@ from api.problems import NOT_ALLOWED, Refused
 from api.services import Services
 from api.tasks import check_own, task_id_of
 from console.language import Language, language_of
-from console.roles import BEFORE_OWN_PASSWORD, OPEN_TO_ALL, Act, Whose, whose
+from domain.access import BEFORE_OWN_PASSWORD, OPEN_TO_ALL, Act, Whose, whose
 from domain.accounts import StaffRole
 from storage.accounts import Account, Accounts
 

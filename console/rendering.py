@@ -18,7 +18,7 @@ from api.services import Services
 from console import words
 from console.guard import FORM_TOKEN, PATH, VISIT, Visitor, keep
 from console.language import Language, said
-from console.roles import Act
+from domain.access import Act
 from domain.errors import FieldProblem
 from domain.policy import Policy, Titled
 from domain.words import Words

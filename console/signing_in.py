@@ -25,8 +25,8 @@ from console.guard import (
 )
 from console.language import LANGUAGE, is_language
 from console.rendering import Problems, page
-from console.roles import Act
 from console.tries import Tries
+from domain.access import Act
 from domain.accounts import LONGEST_PASSWORD, password_problems
 from domain.errors import FieldProblem
 from storage.accounts import Accounts

@@ -14,7 +14,7 @@ from api.services import Services, Serving
 from console.guard import Guarded
 from console.lights import Lit, lit
 from console.rendering import Problems, page
-from console.roles import Act
+from domain.access import Act
 from domain.errors import FieldProblem, InputRefused
 
 router = APIRouter()

@@ -21,8 +21,8 @@ from console.answers import ReportForm, outcome_of, report_of
 from console.guard import PATH, Guarded, Visitor
 from console.lights import lit, red_before, yellow_before
 from console.rendering import Problems, page
-from console.roles import Act, Whose, whose
 from console.words import CODES
+from domain.access import Act, Whose, whose
 from domain.connection import TaskKind
 from domain.errors import FieldProblem, IllegalTaskEvent, InputRefused, OutcomeConflict, TaskClosed
 from domain.route import Route

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from console.roles import Act
+from domain.access import Act
 from domain.accounts import StaffRole
 from domain.clocks import Light
 from domain.connection import Code, Ending

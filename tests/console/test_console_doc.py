@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from console.roles import TABLE, Whose
 from console.words import ACTS
+from domain.access import TABLE, Whose
 from domain.accounts import StaffRole
 
 PAGE = (Path(__file__).parents[2] / "docs" / "console.md").read_text(encoding="utf-8")

@@ -256,7 +256,7 @@ async def test_files_of_ours_may_be_kept_and_are_named_by_their_content(office: 
 @pytest.mark.parametrize(
     ("folder", "others"),
     [
-        (STATIC, {"console.css", "icon.svg"}),
+        (STATIC, {"console.css", "icon.svg", "echarts.NOTICE.txt"}),
         (Path(__file__).parent / "axe", {"axe.LICENSE-3RD-PARTY.txt"}),
     ],
 )

@@ -12,7 +12,7 @@ from api.auth import ADMINISTRATOR
 from console import cases
 from console.app import build, pages
 from console.guard import FORM_TOKEN, SESSION
-from console.roles import OPEN_TO_ALL, TABLE, Act, Whose, whose
+from domain.access import OPEN_TO_ALL, TABLE, Act, Whose, whose
 from domain.accounts import StaffRole
 from domain.connection import TaskKind
 from tests.console.office import PEOPLE, Office, Visit

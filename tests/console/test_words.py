@@ -12,8 +12,8 @@ from typing import get_args
 import pytest
 
 from console import words
-from console.roles import Act
 from console.words import EVENTS
+from domain.access import Act
 from domain.accounts import StaffRole
 from domain.application import Channel
 from domain.clocks import Light

@@ -1,7 +1,7 @@
-"""Who may do what in the console (RB-13.1): one table, which `console.guard` enforces.
+"""Who may do what (RB-13.1): one table, for the API's callers and the console's accounts alike.
 
-The API's own checks stand behind it: a page that let somebody through by mistake would be refused
-by the function it calls. Both see the same `Caller`.
+The name of a route, of the API or of the console, is what it is for: an `Act`. `console.guard` and
+`api.auth` look here, and nowhere else; a route without an act is not served.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from domain.accounts import StaffRole
 
 
 class Act(StrEnum):
-    """What a page is for. Every route of the console has one as its name."""
+    """What a route is for; every route has one as its name."""
 
     SIGN_IN = "sign-in"
     CHOOSE_LANGUAGE = "choose-language"

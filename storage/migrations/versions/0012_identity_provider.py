@@ -1,0 +1,16 @@
+"""To be written: identity_provider."""
+
+from __future__ import annotations
+
+revision = "0012"
+down_revision = "0011"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Do nothing yet."""
+
+
+def downgrade() -> None:
+    """Do nothing yet."""
