@@ -30,7 +30,7 @@ def workers(installation: Installation, say: Say, *, use: str | None, is_back: b
     try:
         _tell(asyncio.run(_found(_processes(installation), use, is_back=is_back)), say)
     except UnknownVersion as problem:
-        code = _failed(f"{problem} 没有运行该版本的工作进程")
+        code = _failed(f"{problem} {problem.zh}")
     except EngineAway as problem:
         code = _failed(f"the engine does not answer 流程引擎无响应: {problem}")
     sys.stdout.flush()

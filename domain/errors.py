@@ -246,8 +246,22 @@ class OwnPlan(OneWindowError):
 
 
 class UnknownVersion(OneWindowError):
-    """No worker of this version polls for work."""
+    """No worker of this version polls for work; `zh` says so in Chinese."""
+
+    zh = "没有运行该版本的工作进程"
 
     def __init__(self, version: str) -> None:
         super().__init__(f"no worker of version {version} is running")
         self.version = version
+
+
+class VersionStarting(UnknownVersion):
+    """Its workers do not take every kind of work yet that others take."""
+
+    zh = "该版本的工作进程尚在启动，请稍后再试"
+
+    def __str__(self) -> str:
+        return (
+            f"the workers of version {self.version} do not take every kind of work yet; "
+            "try again when they have started"
+        )

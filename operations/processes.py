@@ -6,6 +6,8 @@ looks from outside, and may wait longer.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,7 +47,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.messages import Answer, CaseRef, Withdrawal
 from activities.payloads import MESSAGES
-from domain.errors import EngineAway, IllegalAction, UnknownVersion
+from domain.errors import EngineAway, IllegalAction, UnknownVersion, VersionStarting
 from settings import DEPLOYMENT, Settings
 from workflows.application import Application
 
@@ -53,6 +55,9 @@ IDENTITY = "onewindow-operations"
 
 POLLED_WITHIN = timedelta(seconds=75)
 """A worker asks for work once a minute at least: so long may one have been killed unnoticed."""
+
+STARTING_S, STARTING_POLL_S = 15.0, 0.3
+"""A worker asks for workflow tasks and for activities, the one moments after the other."""
 
 RUNNING = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
 
@@ -468,8 +473,11 @@ class Processes:
         Args:
             build_id: None: by unversioned workers.
 
+        A worker that has just started takes one kind of work before the other; that is waited for.
+
         Raises:
             UnknownVersion: no worker of this version is running.
+            VersionStarting: none of them took every kind of work within `STARTING_S`.
         """
         if build_id is not None:
             await self.check_version(build_id)
@@ -480,15 +488,31 @@ class Processes:
             build_id=build_id or "",
             identity=IDENTITY,
         )
+        give_up_at = time.monotonic() + STARTING_S
         with _told():
-            try:
-                await client.workflow_service.set_worker_deployment_current_version(
-                    request, timeout=self._timeout
-                )
-            except RPCError as problem:
-                # Without any version the unversioned workers carry everything already.
-                if build_id is not None or not is_unknown(problem):
-                    raise
+            while True:
+                try:
+                    await client.workflow_service.set_worker_deployment_current_version(
+                        request, timeout=self._timeout
+                    )
+                except RPCError as problem:
+                    if build_id is None and is_unknown(problem):
+                        return  # Without any version unversioned workers carry everything already.
+                    if build_id is None or not _is_starting(problem):
+                        raise
+                    if time.monotonic() >= give_up_at:
+                        raise VersionStarting(build_id) from None
+                else:
+                    return
+                await asyncio.sleep(STARTING_POLL_S)
+
+
+def _is_starting(problem: RPCError) -> bool:
+    """Whether the engine says that a version does not take all the work that others take."""
+    return (
+        problem.status is RPCStatusCode.FAILED_PRECONDITION
+        and "missing active task queues" in problem.message
+    )
 
 
 def _pinned(build_id: str | None) -> WorkflowExecutionOptions:
