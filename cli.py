@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,7 +20,7 @@ from typing import Annotated, Literal
 import typer
 from pydantic import ValidationError
 
-from commands import accounts, calendar, repair
+from commands import accounts, calendar, keys, living, repair
 from commands import up as upping
 from commands.client import Api
 from commands.demo import ONLINE, Demonstration, load_samples
@@ -28,6 +29,7 @@ from commands.installation import Installation
 from commands.options import ApiBase, Var, api_at, case_file_of
 from commands.progress import ENDINGS, progress
 from commands.terminal import terminal
+from domain.civil_clock import CivilClock
 from domain.working_time import CIVIL_ZONE
 from policy.loader import UnknownPolicy, policy_for
 from settings import Settings
@@ -53,6 +55,7 @@ app = typer.Typer(
 app.add_typer(calendar.app, name="calendar")
 app.add_typer(repair.app, name="repair")
 app.add_typer(accounts.app, name="account")
+app.add_typer(keys.app, name="key")
 
 
 def main() -> None:
@@ -153,18 +156,23 @@ def demo(
         clock = installation.clock(speed, DEMO_BEGINS, STARTING_TAKES)
         upgrade(installation.database_url)
         password = "" if is_leaving else demo_accounts(installation.database_url)
-        plan = upping.plan(
-            installation,
-            settings,
-            policy,
-            clock,
-            database_url=installation.database_url,
-            sandbox_arguments=("--seed", str(seed)),
-            has_ui=not is_leaving,
-            say=shown.say,
-        )
 
-        def say_how_to_sign_in() -> None:
+        def planned(clock: CivilClock, *, left_to_people: Sequence[str] = ()) -> upping.Plan:
+            return upping.plan(
+                installation,
+                settings,
+                policy,
+                clock,
+                database_url=installation.database_url,
+                sandbox_arguments=("--seed", str(seed)),
+                has_ui=not is_leaving,
+                say=shown.say,
+                left_to_people=left_to_people,
+            )
+
+        plan = planned(clock)
+
+        def say_how_to_sign_in(plan: upping.Plan) -> None:
             shown.say(f"  console 控制台: {plan.addresses['console']}")
             for each in DEMO:
                 shown.say(f"    {each.id:<10} {password}  {each.display_name}")
@@ -177,22 +185,34 @@ def demo(
                     async with asyncio.timeout(limit):
                         await upping.ready(plan)
                         if not is_leaving:
-                            say_how_to_sign_in()
+                            say_how_to_sign_in(plan)
                         await run.play()
                 except TimeoutError:
                     shown.say(f"not all ended within {DEMO_LIMIT_S:g} s: {run.missing()}")
                     return False
                 await run.tell()
-            if not is_leaving:
+            return True
+
+        async def live(plan: upping.Plan) -> None:
+            async with Api(plan.addresses["api"], plan.keys) as api:
+                await upping.ready(plan)
                 for name, address in plan.addresses.items():
                     shown.say(f"  {name}: {address}")
-                say_how_to_sign_in()
+                say_how_to_sign_in(plan)
+                shown.say(
+                    f"  It goes on, a civil day in {86400 / plan.clock.speed:g} s; the tasks of "
+                    f"{', '.join(living.LEFT_TO_PEOPLE)} wait for people. "
+                    f"演示继续，其待办由人办理。"
+                )
                 shown.say(f"  keys: {installation.keys_file} · Ctrl-C stops 按 Ctrl-C 停止")
-                await asyncio.Event().wait()
-            return True
+                await living.go_on(api, applications, shown.say)
 
         supervisor = upping.supervisor(plan, installation, shown.say)
         has_ended = asyncio.run(supervisor.run(play()))
+        if has_ended and not is_leaving:
+            slower = installation.slower(min(speed, living.SPEED))
+            plan = planned(slower, left_to_people=living.LEFT_TO_PEOPLE)
+            asyncio.run(upping.supervisor(plan, installation, shown.say).run(live(plan)))
     if has_ended is False:
         raise typer.Exit(1)
     if has_ended is None and is_leaving:

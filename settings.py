@@ -12,6 +12,7 @@ import re
 import sys
 from datetime import datetime
 from typing import Annotated, Literal, NoReturn, Self
+from urllib.parse import urlsplit
 
 import structlog
 from pydantic import Field, SecretStr, ValidationError, model_validator
@@ -19,6 +20,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from domain.civil_clock import CivilClock
 
+_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 _ACCOUNT = re.compile("[a-z][a-z0-9-]{1,39}")
 
 DEPLOYMENT = "onewindow"
@@ -44,6 +46,9 @@ class Settings(BaseSettings):
         default="127.0.0.1:7233", description="The Temporal engine, host:port"
     )
     engine_namespace: str = Field(default="default", description="Namespace in the engine")
+    engine_ui: Annotated[str, Field(pattern=r"^(https?://[^\s/?#]+(/[^\s?#]*)?)?$")] | None = Field(
+        default=None, description="Address of the engine's own web page; empty: no links to it"
+    )
     task_queue: str = Field(default="onewindow", description="Queue that workers take tasks from")
     policy: str = Field(
         default="zhanjiang-2020-516.1", description="Policy version that new cases are pinned to"
@@ -70,6 +75,11 @@ class Settings(BaseSettings):
     administrator_keys: dict[str, SecretStr] = Field(
         default_factory=dict,
         description="JSON object: each administrator's key, at least 16 characters, by account",
+    )
+    server_secret: SecretStr | None = Field(
+        default=None,
+        description="What other secrets are derived from, at least 32 characters; "
+        "without it nobody can follow a case, and keys on file are off",
     )
     agency_calls_at_once: Annotated[int, Field(ge=1, le=100)] = Field(
         default=16, description="How many calls to one agency's system may be under way"
@@ -99,6 +109,24 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="DEBUG, INFO, WARNING or ERROR"
     )
+    oidc_issuer: str | None = Field(
+        default=None,
+        description="Identity provider that staff may sign in through (OpenID Connect): its issuer",
+    )
+    oidc_client_id: Annotated[str, Field(min_length=1, max_length=255)] | None = Field(
+        default=None, description="What the identity provider calls this installation"
+    )
+    oidc_client_secret: SecretStr | None = Field(
+        default=None, description="Secret that the identity provider gave this installation"
+    )
+    oidc_name: Annotated[str, Field(max_length=60)] = Field(
+        default="统一身份认证", description="Name of the identity provider on the sign-in page"
+    )
+    oidc_return_address: str | None = Field(
+        default=None,
+        description="Where the identity provider sends people back to; empty: the host they asked, "
+        "with `/console/sign-in/provider/return`",
+    )
     engine_origin: datetime | None = Field(
         default=None, description="Training mode: engine instant at which civil time began"
     )
@@ -121,6 +149,8 @@ class Settings(BaseSettings):
             for name, key in keys.items():
                 if len(key.get_secret_value()) < 16:
                     raise ValueError(f"{variable}: the key of {name} is shorter than 16 characters")
+        if self.server_secret is not None and len(self.server_secret.get_secret_value()) < 32:
+            raise ValueError("server_secret: is shorter than 32 characters")
         for account in self.administrator_keys:
             if not _ACCOUNT.fullmatch(account):
                 raise ValueError(
@@ -139,8 +169,22 @@ class Settings(BaseSettings):
             raise ValueError(f"signing_secrets: no key for {', '.join(missing)}")
         for agency in self.signing_secrets:
             _ = self.secrets_of(agency)
+        self._check_provider()
         _ = self.clock
         return self
+
+    def _check_provider(self) -> None:
+        needed = (self.oidc_issuer, self.oidc_client_id, self.oidc_client_secret)
+        if any(each is None for each in needed) and any(each is not None for each in needed):
+            raise ValueError("oidc_issuer, oidc_client_id, oidc_client_secret: all three, or none")
+        for name in ("oidc_issuer", "oidc_return_address"):
+            address = getattr(self, name)
+            if address is not None and not is_confidential(address):
+                raise ValueError(
+                    f"{name}: is no https address without query (http on this machine only)"
+                )
+        if self.oidc_return_address is not None and self.oidc_issuer is None:
+            raise ValueError("oidc_return_address: there is no oidc_issuer")
 
     def key_of(self, agency: str) -> str:
         """Return an agency's key.
@@ -160,6 +204,18 @@ class Settings(BaseSettings):
             _secret(agency, secret.get_secret_value())
             for secret in self.signing_secrets.get(agency, ())
         )
+
+
+def is_confidential(address: str) -> bool:
+    """Whether what is sent to an address can be read by nobody else: by https, or to itself."""
+    try:
+        parts = urlsplit(address)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    if not host or parts.query or parts.fragment or parts.username is not None:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and host in _THIS_MACHINE)
 
 
 def _secret(agency: str, spelled: str) -> bytes:

@@ -5,16 +5,47 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Literal
+from typing import Literal, Protocol
 
 from domain.clocks import RUNNING, ClockReading, ClockRule, Exclusion, Ledger, Span, reading
 from domain.connection import TaskKind, Voltage
 from domain.policy import Policy
-from domain.task_events import ledger_of
+from domain.task_events import TaskEvent, ledger_of
 from domain.working_time import Calendar, civil_date
 from storage.calendars import CalendarVersion
-from storage.reading import CaseRecord
-from storage.records import Result, TaskRecord
+from storage.records import Result
+
+
+class ClockedCase(Protocol):
+    """What of a case its clocks depend on."""
+
+    @property
+    def voltage(self) -> str: ...
+    @property
+    def supply(self) -> str: ...
+    @property
+    def accepted_at(self) -> datetime | None: ...
+    @property
+    def ended_at(self) -> datetime | None: ...
+
+
+class ClockedTask(Protocol):
+    """What of a task the clocks of its case depend on."""
+
+    @property
+    def kind(self) -> TaskKind: ...
+    @property
+    def department(self) -> str | None: ...
+    @property
+    def round(self) -> int: ...
+    @property
+    def segment(self) -> str: ...
+    @property
+    def opened_at(self) -> datetime: ...
+    @property
+    def done_at(self) -> datetime | None: ...
+    @property
+    def history(self) -> Sequence[TaskEvent]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +119,9 @@ class CaseClock:
         )
 
 
-def clocks_of(case: CaseRecord, tasks: Sequence[TaskRecord], policy: Policy) -> Iterator[CaseClock]:
+def clocks_of(
+    case: ClockedCase, tasks: Sequence[ClockedTask], policy: Policy
+) -> Iterator[CaseClock]:
     """Yield every clock of a case: its own, each bundle's, and each department's in it.
 
     Args:
@@ -116,7 +149,7 @@ def clocks_of(case: CaseRecord, tasks: Sequence[TaskRecord], policy: Policy) -> 
 
 
 def clocks_of_case(
-    case: CaseRecord, tasks: Sequence[TaskRecord], policy: Policy
+    case: ClockedCase, tasks: Sequence[ClockedTask], policy: Policy
 ) -> Iterator[CaseClock]:
     """Yield the clocks of the case itself; none before it is accepted."""
     if case.accepted_at is None:
@@ -128,7 +161,7 @@ def clocks_of_case(
 
 
 def clocks_of_bundle(
-    case: CaseRecord, bundle: Sequence[TaskRecord], policy: Policy
+    case: ClockedCase, bundle: Sequence[ClockedTask], policy: Policy
 ) -> Iterator[CaseClock]:
     """Yield the clocks of one bundle as a whole; none of an empty one.
 
@@ -146,11 +179,11 @@ def clocks_of_bundle(
         yield CaseClock(rule, started_on, stopped_on, spans, bundle[0].round)
 
 
-def _span(task: TaskRecord) -> Span:
+def _span(task: ClockedTask) -> Span:
     return Span(task.segment, civil_date(task.opened_at), _date_of(task.done_at))
 
 
-def _ledger(task: TaskRecord) -> Ledger:
+def _ledger(task: ClockedTask) -> Ledger:
     started_on, stopped_on = civil_date(task.opened_at), _date_of(task.done_at)
     return ledger_of(started_on, task.history, stopped_on=stopped_on)
 

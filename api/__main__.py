@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from contextlib import suppress
+from socket import socket
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -31,15 +34,36 @@ class Discreet:
                 raise
 
 
+STARTUP_FAILED = 3
+"""As uvicorn's own command exits, where it cannot listen."""
+
+
+class Serving(uvicorn.Server):
+    """Ends streams when it is told to stop: it waits for its answers, and they have no end.
+
+    Args:
+        end_streams: called once, before it waits.
+    """
+
+    def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._end_streams = end_streams
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """Let go of everybody."""
+        self._end_streams()
+        await super().shutdown(sockets)
+
+
 def main() -> None:
     """Serve until SIGINT or SIGTERM."""
     settings = settings_of_process()
     try:
         app = build_app(settings)
-        mount(app)
+        console = mount(app)
     except (UnknownPolicy, ValueError) as problem:
         sys.exit(f"api: {problem}")
-    uvicorn.run(
+    config = uvicorn.Config(
         Discreet(app),
         host=settings.api_host,
         port=settings.api_port,
@@ -51,6 +75,11 @@ def main() -> None:
         server_header=False,
         timeout_keep_alive=75,
     )
+    server = Serving(config, console.state.live.stop)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILED)
 
 
 if __name__ == "__main__":

@@ -5,28 +5,41 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
+from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from activities.agencies import Agencies
 from activities.contract import civil_text
 from api import (
+    acts,
     applications,
+    behind,
     bulk,
+    calendar_preview,
     calendar_years,
+    case_documents,
     documents,
+    escalations,
     exchange,
+    following,
+    keys,
     notices,
     opinions,
     permits,
+    previews,
     problems,
+    public,
+    repair_options,
     repairs,
     replays,
     reporting,
+    searching,
+    standing,
     stuck,
     supervision,
     tasks,
@@ -34,9 +47,10 @@ from api import (
     webhooks,
 )
 from api import calendar as why
-from api.auth import Keys
+from api.auth import Keys, check_routes
+from api.case_secrets import CaseSecrets
 from api.delivery import Delivery
-from api.description import DescribedApi
+from api.description import DescribedApi, operation_id
 from api.engine import Engine
 from api.outbox import Sender
 from api.problems import NOT_FOUND, PROBLEMS, TOO_LARGE, Refused, respond
@@ -44,6 +58,7 @@ from api.recalculating import Recalculation
 from api.repairing import RepairLoop
 from api.schemas import CivilNow, Liveness, ProblemType, Readiness, refusals
 from api.services import Services, Serving
+from domain.access import Act
 from domain.errors import FieldProblem, InputRefused
 from operations.processes import Processes
 from operations.repairing import Repairing, Tools
@@ -57,17 +72,19 @@ from storage.calendars import Calendars
 from storage.casefile import CaseFile
 from storage.database import open_engine
 from storage.documents import Documents
+from storage.following import Following
 from storage.opinions import Opinions
 from storage.outbox import Outbox
 from storage.reading import Reading
 from storage.repairs import Repairs
 from storage.replays import Replays
+from storage.system_keys import SystemKeys
 
 open_to_all = APIRouter(tags=["open to all"])
 operators = APIRouter(tags=["operators"])
 
 
-@open_to_all.get("/clock", response_model=CivilNow, summary="Civil time")
+@open_to_all.get("/clock", name=Act.READ_CLOCK, response_model=CivilNow, summary="Civil time")
 async def clock(services: Serving) -> dict[str, object]:
     """Say what time it is for people: in training mode it runs faster."""
     civil = services.settings.clock
@@ -108,6 +125,51 @@ async def problem_type(slug: str) -> dict[str, object]:
     raise Refused(NOT_FOUND, "no such problem type", "没有此问题类型")
 
 
+PREFIX = "/api/v1"
+ROUTERS: tuple[APIRouter, ...] = (
+    applications.router,
+    previews.router,
+    case_documents.router,
+    searching.router,
+    tasks.router,
+    reporting.router,
+    bulk.router,
+    documents.router,
+    opinions.router,
+    opinions.links,
+    following.router,
+    following.public,
+    public.router,
+    permits.router,
+    notices.router,
+    supervision.router,
+    behind.router,
+    escalations.router,
+    undelivered.router,
+    stuck.router,
+    standing.router,
+    repairs.router,
+    repair_options.router,
+    replays.router,
+    keys.router,
+    acts.router,
+    exchange.router,
+    calendar_years.router,
+    calendar_preview.router,
+    why.router,
+    open_to_all,
+)
+"""What is served there; a route of theirs without an act keeps the API from starting."""
+
+
+def routes() -> Iterator[APIRoute]:
+    """Yield every route of the API; their paths lack the prefix."""
+    for router in ROUTERS:
+        for route in router.routes:
+            assert isinstance(route, APIRoute)
+            yield route
+
+
 def build_app(
     settings: Settings, now: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> FastAPI:
@@ -130,13 +192,14 @@ def build_app(
         at_once=settings.agency_calls_at_once,
     )
     documents_on_file, repairs_on_file = Documents(casefile.engine), Repairs(casefile.engine)
+    processes = Processes(settings)
     repairing = Repairing(
         Tools(
             casefile=casefile,
             reading=reading,
             documents=documents_on_file,
             repairs=repairs_on_file,
-            processes=Processes(settings),
+            processes=processes,
             agencies=agencies,
             now=now,
         )
@@ -184,8 +247,10 @@ def build_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=operation_id,
     )
-    app.state.keys = Keys(settings, policy)
+    keys_on_file = SystemKeys(casefile.engine)
+    app.state.keys = Keys(settings, policy, keys_on_file, now)
     app.state.services = Services(
         settings=settings,
         policy=policy,
@@ -199,38 +264,25 @@ def build_app(
         opinions=Opinions(casefile.engine),
         repairs=repairs_on_file,
         replays=replays_on_file,
+        system_keys=keys_on_file,
         repairing=repairing,
+        processes=processes,
         stuck=stuck_watch,
+        secrets=CaseSecrets(Following(casefile.engine), settings.server_secret),
         now=now,
     )
     problems.install(app)
-    for router in (
-        applications.router,
-        tasks.router,
-        reporting.router,
-        bulk.router,
-        documents.router,
-        opinions.router,
-        opinions.links,
-        permits.router,
-        notices.router,
-        supervision.router,
-        undelivered.router,
-        stuck.router,
-        repairs.router,
-        replays.router,
-        exchange.router,
-        calendar_years.router,
-        why.router,
-        open_to_all,
-    ):
-        app.include_router(router, prefix="/api/v1", dependencies=[Depends(_known_parameters)])
+    check_routes(routes(), following.admitted)
+    for router in ROUTERS:
+        app.include_router(router, prefix=PREFIX, dependencies=[Depends(_known_parameters)])
     app.include_router(operators)
     app.webhooks.include_router(webhooks.router)
+    # Looked at with every request: the console adds those of its own forms.
+    app.state.larger_bodies = {documents.PATH: settings.document_limit_bytes}
     app.add_middleware(
         BodyLimit,
         limit=settings.body_limit_bytes,
-        larger={documents.PATH: settings.document_limit_bytes},
+        larger=app.state.larger_bodies,
     )
     return app
 
@@ -266,7 +318,8 @@ class BodyLimit:
     def __init__(
         self, app: ASGIApp, limit: int, larger: Mapping[re.Pattern[str], int] | None = None
     ) -> None:
-        self._app, self._limit, self._larger = app, limit, larger or {}
+        self._app, self._limit = app, limit
+        self._larger = {} if larger is None else larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Header, Query, Response
+from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response
 
 from activities.beginning import case_ref, ref_of
 from activities.contract import civil_text, task_body
@@ -27,9 +27,11 @@ from api.schemas import (
 )
 from api.services import Services, Serving
 from api.views import case_body, clock_bodies, event_body, masked
+from domain.access import Act
 from domain.application import Application, Document, check_application
 from domain.connection import Voltage
-from domain.errors import CaseEnded, EngineAway, InputRefused, UnknownCase
+from domain.errors import CaseEnded, EngineAway, FieldProblem, InputRefused, UnknownCase
+from domain.identity import normal_phone
 from domain.investment import ConnectionFacts, asks_area
 from domain.naming import is_case_no
 from domain.task_events import HOLDING
@@ -55,13 +57,10 @@ Sought = Annotated[str | None, Query(max_length=100, pattern=r"^[^\x00-\x1f\x7f]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Cursor = Annotated[str | None, Query(max_length=400)]
 
-INTAKE = ("desk", "applicant")
-OVERSEERS = ("desk", "supervisor", "administrator")
-READERS = (*OVERSEERS, "utility", "applicant")
-
 
 @router.post(
     "",
+    name=Act.SUBMIT_APPLICATION,
     status_code=201,
     response_model=Receipt,
     summary="Take in an application (用电申请)",
@@ -79,8 +78,11 @@ async def submit(
     caller: SignedIn,
     services: Serving,
 ) -> Response:
-    """Give an application its number; once given, a number is never lost (RB-3.7)."""
-    caller.needs(*INTAKE)
+    """Give an application its number; once given, a number is never lost (RB-3.7).
+
+    The receipt holds the secret with which the applicant follows the case (RB-10.3).
+    """
+    caller.needs(Act.SUBMIT_APPLICATION)
     clock, policy = services.settings.clock, services.policy
     at = clock.civil(services.now())
     checked = check_application(application, policy, civil_date(at))
@@ -112,6 +114,7 @@ async def submit(
         is_started = case.process_started or await services.delivery.start(ref_of(case))
     receipt = {
         "no": submitted.no,
+        "follow_secret": await services.secrets.first_of(submitted.no),
         "state": state,
         "process": "started" if is_started else "pending",
         "submitted_at": civil_text(at),
@@ -123,11 +126,26 @@ async def submit(
     return spelled(receipt, 201 if is_started else 202, location)
 
 
+async def _no_phone_in_the_address(request: Request) -> None:
+    # RB-13.3: addresses stand in logs. A name, too, is better searched for by POST.
+    q = request.query_params.get("q", "")
+    if normal_phone(q) is not None:
+        raise InputRefused(
+            FieldProblem(
+                "q",
+                "a telephone number belongs in no address: POST it to /api/v1/applications/search",
+                "电话号码不得出现在网址中，请以 POST 方式提交至 /api/v1/applications/search",
+            )
+        )
+
+
 @router.get(
     "",
+    name=Act.SEE_CASES,
     response_model=CasePage,
     summary="List applications, newest first",
     responses=refusals(401, 403, 422),
+    dependencies=[Depends(_no_phone_in_the_address)],
 )
 async def list_cases(
     caller: SignedIn,
@@ -141,14 +159,14 @@ async def list_cases(
     cursor: Cursor = None,
 ) -> Mapping[str, Any]:
     """Page through the cases one may see."""
-    caller.needs(*READERS)
+    caller.needs(Act.SEE_CASES)
     wanted = CaseFilter(
         stage=stage,
         state=state,
         district=district,
         channel=channel,
         q=q,
-        submitted_by=caller.agency if caller.role == "applicant" else None,
+        submitted_by=None if caller.sees_all(Act.SEE_CASES) else caller.agency,
     )
     page = await services.reading.cases(wanted, limit=limit, cursor=cursor)
     return {
@@ -159,42 +177,46 @@ async def list_cases(
 
 @router.get(
     "/{no}",
+    name=Act.SEE_CASES,
     response_model=CaseBody,
     summary="One application",
     responses=refusals(401, 403, 404),
 )
 async def get_case(no: str, caller: SignedIn, services: Serving) -> Mapping[str, Any]:
     """Return a case; the applicant's numbers are masked."""
-    return case_body(await _seen(no, caller, services))
+    return case_body(await seen_case(no, caller, services))
 
 
 @router.get(
     "/{no}/events",
+    name=Act.SEE_CASES,
     response_model=list[EventBody],
     summary="Its record",
     responses=refusals(401, 403, 404),
 )
 async def get_events(no: str, caller: SignedIn, services: Serving) -> list[Mapping[str, Any]]:
     """Return everything that happened to a case, in order, with the hash of each event."""
-    await _seen(no, caller, services)
+    await seen_case(no, caller, services)
     return [event_body(event) for event in await services.reading.events(no)]
 
 
 @router.get(
     "/{no}/tasks",
+    name=Act.SEE_CASES,
     response_model=list[TaskBody],
     summary="Its tasks",
     responses=refusals(401, 403, 404),
 )
 async def get_tasks(no: str, caller: SignedIn, services: Serving) -> list[Mapping[str, Any]]:
     """Return the tasks of a case in the order they were opened."""
-    case = await _seen(no, caller, services)
+    case = await seen_case(no, caller, services)
     policy = policy_for(case.policy)
     bodies = [task_body(task, policy) for task in await services.reading.tasks_of(no)]
-    if caller.role in OVERSEERS:
-        return bodies
     # RB-13.1: that a task is owed is part of the story; what others decided is theirs.
-    return [body if body["owed_by"] == caller.agency else _withheld(body) for body in bodies]
+    return [
+        body if caller.may_for(Act.SEE_TASKS, body["owed_by"]) else _withheld(body)
+        for body in bodies
+    ]
 
 
 def _withheld(body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -211,13 +233,14 @@ def _withheld(body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 @router.get(
     "/{no}/clocks",
+    name=Act.SEE_CASES,
     response_model=list[ClockBody],
     summary="Its clocks",
     responses=refusals(401, 403, 404),
 )
 async def get_clocks(no: str, caller: SignedIn, services: Serving) -> list[Mapping[str, Any]]:
     """Return the clocks of RB-2 that apply to a case, as they stand now."""
-    case = await _seen(no, caller, services)
+    case = await seen_case(no, caller, services)
     tasks = await services.reading.tasks_of(no)
     days = (await services.calendars.version(case.calendar)).calendar
     civil_now = case.clock.civil(services.now())
@@ -226,13 +249,14 @@ async def get_clocks(no: str, caller: SignedIn, services: Serving) -> list[Mappi
 
 @router.get(
     "/{no}/documents",
+    name=Act.SEE_CASES,
     response_model=list[Document],
     summary="Its documents",
     responses=refusals(401, 403, 404),
 )
 async def get_documents(no: str, caller: SignedIn, services: Serving) -> list[Mapping[str, Any]]:
     """Return the documents that came with the application."""
-    case = await _seen(no, caller, services)
+    case = await seen_case(no, caller, services)
     return [
         {**document, "reference": masked(document["reference"])}
         for document in case.content["documents"]
@@ -241,6 +265,7 @@ async def get_documents(no: str, caller: SignedIn, services: Serving) -> list[Ma
 
 @router.post(
     "/{no}/actions",
+    name=Act.WITHDRAW_CASE,
     response_model=CaseBody,
     summary="Act on a running application",
     responses=refusals(400, 401, 403, 404, 409, 413, 422, 503),
@@ -253,9 +278,29 @@ async def act(
     services: Serving,
 ) -> Mapping[str, Any]:
     """Withdraw an application. Answered once the case file says so; repeating it is safe."""
-    caller.needs(*INTAKE)
-    case = await _seen(no, caller, services)
-    action_id = digest(f"{caller.agency} {no} {key}")[:32]
+    case = await seen_case(no, caller, services, Act.WITHDRAW_CASE)
+    return await acted(case, body, key, caller.agency, services)
+
+
+async def acted(
+    case: CaseRecord,
+    body: ActionRequest,
+    key: str,
+    by: str,
+    services: Services,
+    through: str | None = None,
+) -> Mapping[str, Any]:
+    """Withdraw a case that whoever asks may withdraw; return it as it stands then.
+
+    Args:
+        by: on whose behalf, an agency.
+        through: which way an applicant's wish came.
+
+    Raises:
+        OneWindowError: it has ended, is past that, or the process does not answer.
+    """
+    no = case.no
+    action_id = digest(f"{by} {no} {key}")[:32]
     is_taken = await services.reading.is_action_taken(action_id)
     if case.ending is not None and not is_taken:
         raise CaseEnded(no, case.ending)
@@ -264,8 +309,9 @@ async def act(
         no,
         body.action,
         body.reason,
-        by=caller.agency,
+        by=by,
         at=case.clock.civil(services.now()),
+        through=through,
     )
     if not is_taken:
         if not case.process_started and not await services.delivery.start(ref_of(case)):
@@ -287,12 +333,19 @@ async def _came_before(
     return await services.reading.submitted_content(caller.agency, key) == content
 
 
-async def _seen(no: str, caller: Caller, services: Services) -> CaseRecord:
-    """Return a case that the caller may see (RB-13.1)."""
-    caller.needs(*READERS)
+async def seen_case(
+    no: str, caller: Caller, services: Services, act: Act = Act.SEE_CASES
+) -> CaseRecord:
+    """Return a case that the caller may see, or do something else to (RB-13.1).
+
+    Raises:
+        Refused: its role may not, or it came in by another's channel.
+        UnknownCase: there is none.
+    """
+    caller.needs(act)
     if not is_case_no(no):
         raise UnknownCase(no)
     case = await services.reading.case(no)
-    if caller.role == "applicant" and case.submitted_by != caller.agency:
+    if not caller.may_for(act, case.submitted_by):
         raise Refused(NOT_ALLOWED, "this case came in by another channel", "此办件由其他渠道受理")
     return case

@@ -13,6 +13,7 @@ from activities.contract import civil_text
 from api.calendar_schemas import DeadlineBody
 from api.schemas import refusals
 from api.services import Services, Serving
+from domain.access import Act
 from domain.errors import FieldProblem, InputRefused
 from domain.explaining import WEEKDAYS_EN, WEEKDAYS_ZH, Explanation, explain
 from domain.working_time import (
@@ -64,6 +65,7 @@ Excluded = Annotated[
 
 @router.get(
     "/deadline",
+    name=Act.ASK_DEADLINE,
     response_model=DeadlineBody,
     summary="When a limit of working days runs out, and why (工作日推算)",
     responses=refusals(422),

@@ -15,15 +15,13 @@ from api.auth import SignedIn
 from api.responses import spelled
 from api.schemas import Reason, Shown, refusals
 from api.services import Services, Serving
+from domain.access import Act
 from domain.errors import FieldProblem, InputRefused
 from domain.notice import ParsedNotice, parse_notice
 from domain.working_time import CalendarError, CalendarYear
 from storage.calendars import CalendarVersion
 
 router = APIRouter(prefix="/calendar")
-
-PUBLISHERS = ("supervisor",)
-"""Who may publish, until roles of persons exist."""
 
 _OPEN: list[str | Enum] = ["open to all"]
 _PUBLISHING: list[str | Enum] = ["supervision"]
@@ -170,7 +168,13 @@ CALENDAR_YEAR_EXAMPLES: dict[str, dict[str, Any]] = {
 }
 
 
-@router.get("/years", response_model=CalendarBody, tags=_OPEN, summary="The calendar in force")
+@router.get(
+    "/years",
+    name=Act.READ_CALENDAR,
+    response_model=CalendarBody,
+    tags=_OPEN,
+    summary="The calendar in force",
+)
 async def get_years(services: Serving) -> Mapping[str, Any]:
     """Return every published year with the notice it rests on (RB-1.6)."""
     version = await services.calendars.refreshed()
@@ -182,7 +186,11 @@ async def get_years(services: Serving) -> Mapping[str, Any]:
 
 
 @router.get(
-    "/versions", response_model=list[VersionBody], tags=_OPEN, summary="Its versions, newest first"
+    "/versions",
+    name=Act.READ_CALENDAR,
+    response_model=list[VersionBody],
+    tags=_OPEN,
+    summary="Its versions, newest first",
 )
 async def get_versions(services: Serving) -> list[Mapping[str, Any]]:
     """Return what was published and retracted, when and by whom."""
@@ -191,6 +199,7 @@ async def get_versions(services: Serving) -> list[Mapping[str, Any]]:
 
 @router.post(
     "/notices",
+    name=Act.PUBLISH_CALENDAR,
     response_model=NoticeBody,
     tags=_PUBLISHING,
     summary="Read a notice",
@@ -202,7 +211,7 @@ async def read_notice(
     services: Serving,
 ) -> Mapping[str, Any]:
     """Show how the text of a notice is understood; nothing is published by it."""
-    caller.needs(*PUBLISHERS)
+    caller.needs(Act.PUBLISH_CALENDAR)
     parsed: ParsedNotice = parse_notice(body.text)
     version = await services.calendars.refreshed()
     return {
@@ -221,6 +230,7 @@ async def read_notice(
 
 @router.put(
     "/years/{year}",
+    name=Act.PUBLISH_CALENDAR,
     response_model=PublishedBody,
     status_code=201,
     tags=_PUBLISHING,
@@ -237,21 +247,27 @@ async def publish_year(
     services: Serving,
 ) -> Response:
     """Publish a year's days as a new version; every open case is recalculated with it (RB-1.7)."""
-    caller.needs(*PUBLISHERS)
+    caller.needs(Act.PUBLISH_CALENDAR)
     try:
         new = CalendarYear(year, body.holidays, body.make_up_days, body.notice)
         version, is_new = await services.calendars.publish(
             new, by=caller.agency, based_on=body.based_on
         )
     except CalendarError as error:
-        field = error.key.split(".")[-1]
-        known = field if field in NewYear.model_fields else "holidays"
-        raise InputRefused(FieldProblem(known, error.en, error.zh)) from None
+        raise refused_year(error) from None
     return await _published(version, services, is_new=is_new)
+
+
+def refused_year(error: CalendarError) -> InputRefused:
+    """Name the field of a year that contradicts itself, or another."""
+    field = error.key.split(".")[-1]
+    known = field if field in NewYear.model_fields else "holidays"
+    return InputRefused(FieldProblem(known, error.en, error.zh))
 
 
 @router.post(
     "/versions/{number}/retraction",
+    name=Act.PUBLISH_CALENDAR,
     response_model=PublishedBody,
     status_code=201,
     tags=_PUBLISHING,
@@ -268,13 +284,14 @@ async def retract_version(
     services: Serving,
 ) -> Response:
     """Publish a version in which a year is again what it was; open cases are recalculated."""
-    caller.needs(*PUBLISHERS)
+    caller.needs(Act.PUBLISH_CALENDAR)
     version, is_new = await services.calendars.retract(number, body.reason, by=caller.agency)
     return await _published(version, services, is_new=is_new)
 
 
 @router.get(
     "/recalculation",
+    name=Act.READ_CALENDAR,
     response_model=ProgressBody,
     tags=_OPEN,
     summary="How far open cases are with it",

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
+from api.acts import ACT_EXAMPLES
 from api.bulk import BULK_EXAMPLES
+from api.calendar_preview import PREVIEW_EXAMPLES
 from api.calendar_schemas import CALENDAR_EXAMPLES
 from api.calendar_years import CALENDAR_YEAR_EXAMPLES
 from api.documents import DOCUMENT_EXAMPLES
+from api.escalations import ESCALATION_EXAMPLES
+from api.following_schemas import FOLLOWING_EXAMPLES
+from api.keys import KEY_EXAMPLES
 from api.notices import NOTICE_EXAMPLES
 from api.opinions import OPINION_EXAMPLES
 from api.permit_schemas import PERMIT_EXAMPLES
+from api.previews import APPLICATION_PREVIEW_EXAMPLES
 from api.problems import MEDIA_TYPE
+from api.public import PUBLIC_EXAMPLES
+from api.repair_options import REPAIR_OPTION_EXAMPLES
 from api.repair_schemas import REPAIR_EXAMPLES
 from api.replays import REPLAY_EXAMPLES
 from api.schemas import ANSWER_EXAMPLES
+from api.standing import STANDING_EXAMPLES
 from api.stuck import STUCK_EXAMPLES
 from api.supervision_schemas import SUPERVISION_EXAMPLES
 from api.undelivered import UNDELIVERED_EXAMPLES
@@ -31,12 +42,21 @@ EXAMPLES = {
     **BULK_EXAMPLES,
     **DOCUMENT_EXAMPLES,
     **OPINION_EXAMPLES,
+    **FOLLOWING_EXAMPLES,
+    **PUBLIC_EXAMPLES,
     **SUPERVISION_EXAMPLES,
+    **ESCALATION_EXAMPLES,
     **PERMIT_EXAMPLES,
     **UNDELIVERED_EXAMPLES,
     **STUCK_EXAMPLES,
     **REPAIR_EXAMPLES,
+    **REPAIR_OPTION_EXAMPLES,
+    **PREVIEW_EXAMPLES,
+    **APPLICATION_PREVIEW_EXAMPLES,
+    **STANDING_EXAMPLES,
+    **ACT_EXAMPLES,
     **REPLAY_EXAMPLES,
+    **KEY_EXAMPLES,
     **EVENT_EXAMPLES,
 }
 _FASTAPIS_OWN = ("HTTPValidationError", "ValidationError")
@@ -63,6 +83,12 @@ class DescribedApi(FastAPI):
             for name in _FASTAPIS_OWN:
                 described["components"]["schemas"].pop(name, None)
         return super().openapi()
+
+
+def operation_id(route: APIRoute) -> str:
+    """Return the name of a call in the description: of its function, since routes share acts."""
+    name = re.sub(r"\W", "_", route.endpoint.__name__ + route.path_format)
+    return f"{name}_{min(route.methods or ('',)).lower()}"
 
 
 def _responses(listed: dict[str, Any]) -> dict[str, Any]:

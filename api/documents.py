@@ -12,15 +12,15 @@ from fastapi import APIRouter, Header, Path, Request, Response
 from starlette.requests import ClientDisconnect
 
 from activities.contract import civil_text
-from api.applications import OVERSEERS
-from api.auth import ADMINISTRATOR, SignedIn
+from api.auth import Caller, SignedIn
 from api.problems import MALFORMED, Refused
 from api.responses import spelled
 from api.schemas import Shown, refusals
-from api.services import Serving
+from api.services import Services, Serving
 from api.tasks import check_own, task_id_of
+from domain.access import Act
 from domain.documents import MAGIC, TaskDocument, file_name
-from storage.documents import DocumentRecord
+from storage.documents import DocumentRecord, Put
 from storage.records import TaskRecord
 
 router = APIRouter(prefix="/tasks", tags=["tasks"])
@@ -40,7 +40,7 @@ DocumentName = Annotated[
         description="Name of the file, as percent-encoded UTF-8",
     ),
 ]
-_BINARY: dict[str, Any] = {
+BINARY: dict[str, Any] = {
     kind: {"schema": {"type": "string", "format": "binary"}, "example": f"({kind})"}
     for kind in MAGIC
 }
@@ -73,13 +73,14 @@ DOCUMENT_EXAMPLES: dict[str, dict[str, Any]] = {
 
 @router.put(
     "/{task_id}/documents/{sha256}",
+    name=Act.PUT_DOCUMENT,
     response_model=DocumentBody,
     summary="Put a document with a task (上传文件)",
     responses={
         201: {"model": DocumentBody, "description": "On file; again, it is 200"},
         **refusals(400, 401, 403, 404, 409, 413, 422),
     },
-    openapi_extra={"requestBody": {"required": True, "content": _BINARY}},
+    openapi_extra={"requestBody": {"required": True, "content": BINARY}},
 )
 async def put_document(
     task_id: str,
@@ -94,14 +95,8 @@ async def put_document(
     A PDF, PNG or JPEG file, as its first bytes show. Its size has a limit of its own.
     """
 
-    def check(task: TaskRecord) -> datetime:
-        # RB-12.2: what an administrator decides on an agency's behalf has a document, too.
-        if caller.role != ADMINISTRATOR:
-            check_own(task, caller)
-        return task.clock.civil(services.now())
-
     # Whoever may not put it does not have it read.
-    check(await services.reading.task(task_id_of(task_id)))
+    _check_putting(await services.reading.task(task_id_of(task_id)), caller)
     try:
         content = await request.body()
     except ClientDisconnect:
@@ -109,16 +104,54 @@ async def put_document(
     document = TaskDocument.received(
         content, sha256=sha256, declared=request.headers.get("content-type"), name=name
     )
-    put = await services.documents.put(task_id, document, by=caller.agency, check=check)
-    return spelled(_body(put.document), 201 if put.is_new else 200)
+    put = await put_with(task_id, document, caller, services)
+    return spelled(document_body(put.document), 201 if put.is_new else 200)
+
+
+async def put_with(task_id: str, document: TaskDocument, caller: Caller, services: Services) -> Put:
+    """Put a document on file that was received.
+
+    Raises:
+        OneWindowError: it is refused.
+    """
+
+    def check(task: TaskRecord) -> datetime:
+        _check_putting(task, caller)
+        return task.clock.civil(services.now())
+
+    return await services.documents.put(
+        task_id_of(task_id), document, by=caller.agency, check=check
+    )
+
+
+def _check_putting(task: TaskRecord, caller: Caller) -> None:
+    # RB-12.2: what an administrator decides on an agency's behalf has a document, too.
+    check_own(task, caller, Act.PUT_DOCUMENT)
+
+
+@router.get(
+    "/{task_id}/documents",
+    name=Act.SEE_TASKS,
+    response_model=list[DocumentBody],
+    summary="Documents of a task",
+    responses=refusals(401, 403, 404),
+)
+async def list_documents(
+    task_id: str, caller: SignedIn, services: Serving
+) -> list[Mapping[str, object]]:
+    """Return what was put with a task, in the order in which it was."""
+    task = await services.reading.task(task_id_of(task_id))
+    check_own(task, caller, Act.SEE_TASKS)
+    return [document_body(about) for about in await services.documents.about(task.id)]
 
 
 @router.get(
     "/{task_id}/documents/{sha256}",
+    name=Act.SEE_TASKS,
     response_class=Response,
     summary="A document of a task",
     responses={
-        200: {"description": "As it was put", "content": _BINARY},
+        200: {"description": "As it was put", "content": BINARY},
         **refusals(401, 403, 404, 422),
     },
 )
@@ -127,9 +160,17 @@ async def get_document(
 ) -> Response:
     """Give a document back, to be saved: the agency that owes the task, the desk, supervisors."""
     task = await services.reading.task(task_id_of(task_id))
-    if caller.role not in OVERSEERS:
-        check_own(task, caller)
-    about, content = await services.documents.content(task.id, sha256)
+    check_own(task, caller, Act.SEE_TASKS)
+    return await saved(task.id, sha256, services)
+
+
+async def saved(task_id: str, sha256: str, services: Services) -> Response:
+    """Give back a document of a task that whoever asks may see.
+
+    Raises:
+        UnknownDocument: none with this digest was put with this task.
+    """
+    about, content = await services.documents.content(task_id, sha256)
     name = quote(file_name(about.sha256, about.media_type, about.name), safe="")
     return Response(
         content,
@@ -143,7 +184,8 @@ async def get_document(
     )
 
 
-def _body(about: DocumentRecord) -> Mapping[str, object]:
+def document_body(about: DocumentRecord) -> Mapping[str, object]:
+    """Show a document, without its content."""
     return {
         "task_id": about.task_id,
         "sha256": about.sha256,

@@ -9,11 +9,11 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from activities.exchange import MEDIA_TYPES, Spelling, file_name, pieces
-from api.applications import OVERSEERS
 from api.auth import SignedIn
 from api.schemas import refusals
 from api.services import Serving
 from api.supervision import Day, period_problems
+from domain.access import Act
 from domain.errors import InputRefused
 from domain.exchange import COLUMNS
 from domain.working_time import civil_date
@@ -39,6 +39,7 @@ _FILES: dict[str, Any] = {
 
 @router.get(
     "/permits",
+    name=Act.FETCH_STATES,
     response_class=StreamingResponse,
     summary="States of permit items for 工建系统 (办件状态)",
     responses={
@@ -66,7 +67,7 @@ async def get_permits(
     ] = "jsonl",
 ) -> StreamingResponse:
     """Send what happened to permit items from day to day, in the codes 1 to 15."""
-    caller.needs(*OVERSEERS)
+    caller.needs(Act.FETCH_STATES)
     last = to or civil_date(services.settings.clock.civil(services.now()))
     first = from_ or last
     if problems := period_problems(first, last):

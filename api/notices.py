@@ -10,11 +10,12 @@ from fastapi import APIRouter, Body
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from activities.contract import civil_text
-from api.applications import OVERSEERS, Cursor, Limit, Sought
-from api.auth import SignedIn
+from api.applications import Cursor, Limit, Sought
+from api.auth import Caller, SignedIn
 from api.problems import NOT_ALLOWED, Refused
 from api.schemas import Shown, refusals
 from api.services import Services, Serving
+from domain.access import Act
 from domain.errors import UnknownNotice
 from storage.reading import NoticeRecord
 
@@ -86,7 +87,11 @@ NOTICE_EXAMPLES: dict[str, dict[str, Any]] = {
 
 
 @router.get(
-    "", response_model=NoticePage, summary="List notices", responses=refusals(401, 403, 422)
+    "",
+    name=Act.SEE_NOTICES,
+    response_model=NoticePage,
+    summary="List notices",
+    responses=refusals(401, 403, 422),
 )
 async def list_notices(
     caller: SignedIn,
@@ -96,7 +101,8 @@ async def list_notices(
     cursor: Cursor = None,
 ) -> Mapping[str, Any]:
     """Page through what was told; an agency sees what it was told itself."""
-    if caller.role not in OVERSEERS:
+    caller.needs(Act.SEE_NOTICES)
+    if not caller.sees_all(Act.SEE_NOTICES):
         if recipient not in (None, caller.agency):
             raise Refused(
                 NOT_ALLOWED, "an agency sees its own notices only", "各单位只能查看发给本单位的通知"
@@ -104,28 +110,26 @@ async def list_notices(
         recipient = caller.agency
     page = await services.reading.notices(recipient=recipient, limit=limit, cursor=cursor)
     return {
-        "items": [_body(notice) for notice in page.items],
+        "items": [notice_body(notice) for notice in page.items],
         "next_cursor": page.next_cursor,
     }
 
 
 @router.put(
     "/{notice_id}/acknowledgement",
+    name=Act.ANSWER_NOTICE,
     response_model=NoticeToBody,
     summary="Acknowledge a notice (签收)",
     responses=refusals(401, 403, 404, 422),
 )
 async def acknowledge(notice_id: str, caller: SignedIn, services: Serving) -> Mapping[str, Any]:
     """Say that the recipient has seen it; repeating it changes nothing."""
-    return _body(
-        await services.casefile.acknowledge(
-            _as_id(notice_id), by=caller.agency, at=_civil_now(services)
-        )
-    )
+    return await answer(notice_id, caller, services)
 
 
 @router.put(
     "/{notice_id}/reply",
+    name=Act.ANSWER_NOTICE,
     response_model=NoticeToBody,
     summary="Reply to a notice (回复督办)",
     responses=refusals(400, 401, 403, 404, 409, 413, 422),
@@ -137,14 +141,36 @@ async def reply(
     services: Serving,
 ) -> Mapping[str, Any]:
     """Reply once, which acknowledges it as well; another reply is 409."""
-    return _body(
+    return await answer(notice_id, caller, services, reply=body.reply)
+
+
+async def answer(
+    notice_id: str,
+    caller: Caller,
+    services: Services,
+    *,
+    reply: str | None = None,
+    account: str | None = None,
+) -> Mapping[str, Any]:
+    """Acknowledge a notice, and reply to it if there is anything to say.
+
+    Args:
+        account: whose of the recipient's it was, if it came from a page.
+    """
+    caller.needs(Act.ANSWER_NOTICE)
+    return notice_body(
         await services.casefile.acknowledge(
-            _as_id(notice_id), by=caller.agency, at=_civil_now(services), reply=body.reply
+            _as_id(notice_id),
+            by=caller.agency,
+            at=_civil_now(services),
+            reply=reply,
+            account=account,
         )
     )
 
 
-def _body(notice: NoticeRecord) -> Mapping[str, Any]:
+def notice_body(notice: NoticeRecord) -> Mapping[str, Any]:
+    """Show a notice."""
     return {
         "id": notice.id,
         "case_no": notice.case_no,

@@ -10,12 +10,13 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Body, Response
 
 from activities.contract import civil_text, task_title
-from api.applications import OVERSEERS, IdempotencyKey
-from api.auth import SignedIn
+from api.applications import IdempotencyKey
+from api.auth import Caller, SignedIn
 from api.responses import spelled
 from api.schemas import Shown, Texts, refusals
 from api.services import Services, Serving
 from api.tasks import check_own, task_id_of
+from domain.access import Act
 from domain.errors import OpinionClosed
 from domain.opinions import Opinion, Question, View, check_opinion, is_over
 from domain.working_time import civil_date
@@ -120,6 +121,7 @@ OPINION_EXAMPLES: dict[str, dict[str, Any]] = {
 
 @router.post(
     "/{task_id}/opinions",
+    name=Act.ASK_OPINION,
     status_code=201,
     response_model=AskedOpinionBody,
     summary="Ask an outside unit for its opinion (征求意见)",
@@ -144,9 +146,22 @@ async def ask(
     this once: if it is lost, ask again under another key. An opinion decides nothing, and waiting
     for it stops no clock.
     """
+    shown, token = await asked_of(task_id, body, key, caller, services)
+    link = None if token is None else f"/api/v1/opinions/{token}"
+    return spelled({**shown, "link": link}, 200 if token is None else 201, UNKEPT)
+
+
+async def asked_of(
+    task_id: str, body: Question, key: str, caller: Caller, services: Services
+) -> tuple[Mapping[str, Any], str | None]:
+    """Ask a unit; return what it was asked, and the secret of its link unless asked before.
+
+    Raises:
+        OneWindowError: the question is refused.
+    """
 
     def check(task: TaskRecord) -> datetime:
-        check_own(task, caller)
+        check_own(task, caller, Act.ASK_OPINION)
         return task.clock.civil(services.now())
 
     task_id = task_id_of(task_id)
@@ -155,13 +170,12 @@ async def ask(
     asked = await services.opinions.ask(
         task_id, body, token, key=key, by=caller.agency, check=check
     )
-    link = f"/api/v1/opinions/{token}" if asked.is_new else None
-    shown = {**_body(asked.opinion, task, services), "link": link}
-    return spelled(shown, 201 if asked.is_new else 200, UNKEPT)
+    return _body(asked.opinion, task, services), token if asked.is_new else None
 
 
 @router.get(
     "/{task_id}/opinions",
+    name=Act.SEE_TASKS,
     response_model=list[OpinionBody],
     summary="Opinions asked about a task",
     responses=refusals(401, 403, 404),
@@ -171,27 +185,37 @@ async def list_opinions(
 ) -> list[Mapping[str, Any]]:
     """Return what units were asked about a task, in order, and what they said."""
     task = await services.reading.task(task_id_of(task_id))
-    if caller.role not in OVERSEERS:
-        check_own(task, caller)
+    check_own(task, caller, Act.SEE_TASKS)
     return [_body(each, task, services) for each in await services.opinions.of_task(task.id)]
 
 
 @links.get(
     "/{token}",
+    name=Act.GIVE_OPINION,
     response_model=LinkBody,
     summary="What is asked under a link",
     responses=refusals(404, 410),
 )
 async def get_opinion(token: str, services: Serving) -> Response:
     """Show a unit what it is asked, and what it answered; no key, the link is the secret."""
+    return spelled(await seen_under(token, services), 200, UNKEPT)
+
+
+async def seen_under(token: str, services: Services) -> Mapping[str, Any]:
+    """Return what a unit sees under a link.
+
+    Raises:
+        OneWindowError: there is no such link, or none is taken any more.
+    """
     asked = await services.opinions.under(token)
     task = await services.reading.task(asked.task_id)
     check_taken(task, asked, task.clock.civil(services.now()))
-    return spelled(_seen(asked, task), 200, UNKEPT)
+    return _seen(asked, task)
 
 
 @links.put(
     "/{token}",
+    name=Act.GIVE_OPINION,
     response_model=LinkBody,
     summary="Give an opinion",
     responses=refusals(400, 404, 409, 410, 413, 422),
@@ -200,6 +224,15 @@ async def give_opinion(
     token: str, body: Annotated[Opinion, Body(examples=[_SAID])], services: Serving
 ) -> Response:
     """Answer once, without a key: the same again is 200, another is 409."""
+    return spelled(await given(token, body, services), 200, UNKEPT)
+
+
+async def given(token: str, body: Opinion, services: Services) -> Mapping[str, Any]:
+    """Put an opinion on file; return what the unit sees from then on.
+
+    Raises:
+        OneWindowError: the opinion is refused.
+    """
     check_opinion(body)
 
     def check(task: TaskRecord, asked: OpinionRecord) -> datetime:
@@ -208,7 +241,7 @@ async def give_opinion(
         return at
 
     answered = await services.opinions.answer(token, body, check=check, told=_notice)
-    return spelled(_seen(answered.opinion, answered.task), 200, UNKEPT)
+    return _seen(answered.opinion, answered.task)
 
 
 def check_taken(task: TaskRecord, asked: OpinionRecord, at: datetime) -> None:

@@ -11,6 +11,7 @@ from api.auth import SignedIn
 from api.permit_schemas import PREVIEW_EXAMPLE, PreviewBody, PreviewRequest
 from api.schemas import refusals
 from api.services import Serving
+from domain.access import Act
 from domain.avoiding import Called, Need, Reason, Way, called_for
 from domain.connection import TaskKind, Voltage
 from domain.policy import Policy
@@ -18,11 +19,10 @@ from domain.working_time import civil_date
 
 router = APIRouter(prefix="/permits", tags=["permits"])
 
-VIEWERS = ("desk", "utility", "department", "supervisor")
-
 
 @router.post(
     "/preview",
+    name=Act.PREVIEW_PERMITS,
     response_model=PreviewBody,
     summary="What a route would need (审批事项预览)",
     responses=refusals(400, 401, 403, 413, 422),
@@ -34,7 +34,7 @@ def preview(
 ) -> Mapping[str, Any]:
     """Say what is needed, of whom and why, and how the route could do without. Nothing is filed."""
     # No coroutine: a route of 500 segments takes a second, in which others are to be served.
-    caller.needs(*VIEWERS)
+    caller.needs(Act.PREVIEW_PERMITS)
     policy, voltage = services.policy, Voltage(asked.voltage)
     on = asked.on or civil_date(services.settings.clock.civil(services.now()))
     called = called_for(asked.route, policy, voltage, on)

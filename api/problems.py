@@ -17,7 +17,7 @@ from sqlalchemy import exc as sa
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
-from domain import errors
+from domain import errors, system_keys
 from domain.errors import FieldProblem
 
 log = structlog.get_logger()
@@ -41,6 +41,7 @@ MALFORMED = Problem("malformed-json", 400, "The body is not JSON", "请求正文
 TOO_LARGE = Problem("body-too-large", 413, "The body is over the limit", "请求正文超过大小限制")
 NO_KEY = Problem("not-signed-in", 401, "A valid key is required", "需要有效的密钥")
 NOT_ALLOWED = Problem("not-allowed", 403, "Your agency may not do this", "本单位无权执行此操作")
+KEYS_OFF = Problem("keys-off", 409, "Keys on file are off here", "本系统未启用在册密钥")
 NOT_FOUND = Problem("not-found", 404, "There is no such resource", "没有此资源")
 NO_METHOD = Problem(
     "method-not-allowed", 405, "Not possible on this resource", "此资源不支持该操作"
@@ -48,6 +49,11 @@ NO_METHOD = Problem(
 CASE_FILE_AWAY = Problem(
     "case-file-away", 503, "The case file does not answer; ask again", "案卷库暂无响应，请稍后重试"
 )
+WRONG_SECRET = Problem(
+    "wrong-secret", 401, "Number and follow code do not fit", "办件编号与查询码不符"
+)
+TOO_MANY_TRIES = Problem("too-many-tries", 429, "Too many wrong tries", "错误次数过多")
+FOLLOWING_OFF = Problem("following-off", 404, "Cases cannot be followed here", "未开通网上查询")
 INTERNAL = Problem("internal", 500, "Something failed on our side", "系统内部错误")
 
 TABLE: Mapping[type[Exception], Problem] = {
@@ -119,6 +125,10 @@ TABLE: Mapping[type[Exception], Problem] = {
         "Another administrator must approve it",
         "本人制定的计划须由另一名管理员批准",
     ),
+    system_keys.UnknownKey: Problem("unknown-key", 404, "There is no such key", "没有此密钥"),
+    system_keys.KeyEnded: Problem(
+        "key-ended", 409, "The key has ended; make a new one", "密钥已失效，请新建密钥"
+    ),
     errors.UnknownVersion: Problem(
         "unknown-version", 409, "No worker of this version is running", "没有运行该版本的工作进程"
     ),
@@ -137,9 +147,13 @@ PROBLEMS: tuple[Problem, ...] = (
     TOO_LARGE,
     NO_KEY,
     NOT_ALLOWED,
+    KEYS_OFF,
     NOT_FOUND,
     NO_METHOD,
     CASE_FILE_AWAY,
+    WRONG_SECRET,
+    TOO_MANY_TRIES,
+    FOLLOWING_OFF,
     INTERNAL,
     *(problem for problem in TABLE.values() if problem is not INVALID),
 )
@@ -148,9 +162,12 @@ PROBLEMS: tuple[Problem, ...] = (
 class Refused(Exception):
     """A refusal by the API itself, before any rule of the domain is asked."""
 
-    def __init__(self, problem: Problem, en: str, zh: str) -> None:
+    def __init__(
+        self, problem: Problem, en: str, zh: str, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(en)
         self.problem, self.en, self.zh = problem, en, zh
+        self.headers = headers or {}
 
 
 def respond(
@@ -241,7 +258,7 @@ def _refusal(error: errors.OneWindowError) -> dict[str, Any]:
                 closed_by=error.closed_by,
                 closed_at=error.closed_at,
             )
-        case errors.IllegalTaskEvent():
+        case errors.IllegalTaskEvent() | system_keys.KeyEnded():
             return spelled_out(problem, en=str(error), zh=error.zh)
         case errors.OutcomeConflict():
             return spelled_out(
@@ -260,7 +277,8 @@ def _refusal(error: errors.OneWindowError) -> dict[str, Any]:
 
 async def _of_api(_request: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
-    headers = {"WWW-Authenticate": "Bearer"} if error.problem is NO_KEY else None
+    needed = {"WWW-Authenticate": "Bearer"} if error.problem is NO_KEY else {}
+    headers = {**needed, **error.headers}
     return respond(error.problem, en=error.en, zh=error.zh, headers=headers)
 
 

@@ -123,6 +123,7 @@ class ListedRepairBody(Shown):
     reason: str
     planned_by: str
     planned_at: str
+    needs_approval: bool
     approved_by: str | None
     executed_by: str | None
     ended_at: str | None
@@ -232,6 +233,7 @@ _REPAIR: dict[str, Any] = {
     "reason": RESET_EXAMPLE["reason"],
     "planned_by": "admin-1",
     "planned_at": "2026-09-18T09:12:00+08:00",
+    "needs_approval": True,
     "approved_by": None,
     "executed_by": None,
     "ended_at": None,
@@ -244,7 +246,6 @@ REPAIR_EXAMPLES: dict[str, dict[str, Any]] = {
     "RepairBody": {
         **_REPAIR,
         "asked": RESET_EXAMPLE,
-        "needs_approval": True,
         "approved_at": None,
         "executed_at": None,
         "per_second": 2.0,

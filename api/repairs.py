@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Path, Query, Response
 
 from activities.contract import civil_text
 from api.applications import Cursor, IdempotencyKey, Limit
-from api.auth import ADMINISTRATOR, SignedIn
+from api.auth import SignedIn
 from api.repair_schemas import (
     MOST_CASES,
     PUSH_EXAMPLE,
@@ -24,6 +24,7 @@ from api.repair_schemas import (
 from api.responses import spelled
 from api.schemas import refusals
 from api.services import Services, Serving
+from domain.access import Act
 from domain.errors import FieldProblem, InputRefused, StalePlan
 from domain.naming import CASE_NO, is_case_no
 from domain.repair_plan import Target
@@ -35,7 +36,6 @@ from storage.undelivered import failing_pushes
 
 router = APIRouter(prefix="/admin/repairs", tags=["administration"])
 
-READERS = (ADMINISTRATOR, "supervisor")
 SHOWN = 20
 """Cases of a repair that are planned while one waits, and that are shown with it."""
 
@@ -56,6 +56,7 @@ _ONLY_FOR: Mapping[str, frozenset[RepairKind]] = {
 
 @router.post(
     "",
+    name=Act.REPAIR_CASES,
     status_code=201,
     response_model=RepairBody,
     summary="Plan a repair (制定修复计划)",
@@ -81,7 +82,7 @@ async def post_repair(
     services: Serving,
 ) -> Response:
     """Say what a repair will do, case by case. Nothing is done before it is carried out."""
-    caller.needs(ADMINISTRATOR)
+    caller.needs(Act.REPAIR_CASES)
     _check(body)
     asked = body.model_dump(mode="json", exclude_none=True)
     earlier = await services.repairs.earlier(caller.agency, key, asked)
@@ -118,33 +119,45 @@ def _location(repair: RepairRecord) -> dict[str, str]:
 
 @router.get(
     "",
+    name=Act.SEE_REPAIRS,
     response_model=RepairPage,
     summary="Repairs, the newest first",
     responses=refusals(401, 403, 422),
 )
 async def get_repairs(
-    caller: SignedIn, services: Serving, limit: Limit = 50, cursor: Cursor = None
+    caller: SignedIn,
+    services: Serving,
+    state: Annotated[RepairState | None, Query()] = None,
+    awaits_approval: Annotated[
+        bool, Query(description="Only those that a second administrator has to approve")
+    ] = False,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> Mapping[str, Any]:
     """Return who repaired what, why, with whose approval, and how far it is."""
-    caller.needs(*READERS)
-    page = await services.repairs.repairs(limit=limit, cursor=cursor)
+    caller.needs(Act.SEE_REPAIRS)
+    page = await services.repairs.repairs(
+        state=state, awaits_approval=awaits_approval, limit=limit, cursor=cursor
+    )
     return {"items": [_listed(each) for each in page.items], "next_cursor": page.next_cursor}
 
 
 @router.get(
     "/{number}",
+    name=Act.SEE_REPAIRS,
     response_model=RepairBody,
     summary="A repair: plan, approval, progress, report",
     responses=refusals(401, 403, 404, 422),
 )
 async def get_repair(number: Number, caller: SignedIn, services: Serving) -> Mapping[str, Any]:
     """Return a repair as it stands, with the first of its cases."""
-    caller.needs(*READERS)
+    caller.needs(Act.SEE_REPAIRS)
     return await _body(await services.repairs.repair(number), services)
 
 
 @router.get(
     "/{number}/items",
+    name=Act.SEE_REPAIRS,
     response_model=ItemPage,
     summary="The cases of a repair",
     responses=refusals(401, 403, 404, 422),
@@ -158,7 +171,7 @@ async def get_items(
     cursor: Cursor = None,
 ) -> Mapping[str, Any]:
     """Return the cases of a repair in order, each with its plan and its report."""
-    caller.needs(*READERS)
+    caller.needs(Act.SEE_REPAIRS)
     await services.repairs.repair(number)
     page = await services.repairs.items(number, state=state, limit=limit, cursor=cursor)
     return {"items": [_item(each) for each in page.items], "next_cursor": page.next_cursor}
@@ -166,13 +179,14 @@ async def get_items(
 
 @router.post(
     "/{number}/approve",
+    name=Act.REPAIR_CASES,
     response_model=RepairBody,
     summary="Approve a repair that discards something (批准)",
     responses=refusals(401, 403, 404, 409, 422),
 )
 async def approve(number: Number, caller: SignedIn, services: Serving) -> Mapping[str, Any]:
     """Approve as a second administrator what another has planned; it can be carried out then."""
-    caller.needs(ADMINISTRATOR)
+    caller.needs(Act.REPAIR_CASES)
     await _check_is_fresh(number, services)
     found = await services.repairs.approve(number, by=caller.agency, at=_now(services))
     return await _body(found, services)
@@ -180,13 +194,14 @@ async def approve(number: Number, caller: SignedIn, services: Serving) -> Mappin
 
 @router.post(
     "/{number}/execute",
+    name=Act.REPAIR_CASES,
     response_model=RepairBody,
     summary="Carry a repair out (执行)",
     responses=refusals(401, 403, 404, 409, 422),
 )
 async def execute(number: Number, caller: SignedIn, services: Serving) -> Mapping[str, Any]:
     """Have a planned, and if need be approved, repair carried out from now on."""
-    caller.needs(ADMINISTRATOR)
+    caller.needs(Act.REPAIR_CASES)
     await _check_is_fresh(number, services)
     found = await services.repairs.execute(number, by=caller.agency, at=_now(services))
     return await _body(found, services)
@@ -194,38 +209,46 @@ async def execute(number: Number, caller: SignedIn, services: Serving) -> Mappin
 
 @router.post(
     "/{number}/pause",
+    name=Act.REPAIR_CASES,
     response_model=RepairBody,
     summary="Begin no further case for now (暂停)",
     responses=refusals(401, 403, 404, 409, 422),
 )
 async def pause(number: Number, caller: SignedIn, services: Serving) -> Mapping[str, Any]:
     """Begin no further case until resumed; those that were begun are brought to their end."""
-    caller.needs(ADMINISTRATOR)
-    return await _body(await services.repairs.pause(number), services)
+    caller.needs(Act.REPAIR_CASES)
+    found = await services.repairs.pause(number, by=caller.agency, now=services.now())
+    return await _body(found, services)
 
 
 @router.post(
     "/{number}/resume",
+    name=Act.REPAIR_CASES,
     response_model=RepairBody,
     summary="Go on after a pause (继续)",
     responses=refusals(401, 403, 404, 409, 422),
 )
 async def resume(number: Number, caller: SignedIn, services: Serving) -> Mapping[str, Any]:
     """Go on with the next case."""
-    caller.needs(ADMINISTRATOR)
-    return await _body(await services.repairs.resume(number), services)
+    caller.needs(Act.REPAIR_CASES)
+    found = await services.repairs.resume(number, by=caller.agency, now=services.now())
+    return await _body(found, services)
 
 
 @router.post(
     "/{number}/cancel",
+    name=Act.REPAIR_CASES,
     response_model=RepairBody,
     summary="Begin no further case for good (取消)",
     responses=refusals(401, 403, 404, 409, 422),
 )
 async def cancel(number: Number, caller: SignedIn, services: Serving) -> Mapping[str, Any]:
     """Leave the cases that were not begun as they are."""
-    caller.needs(ADMINISTRATOR)
-    return await _body(await services.repairs.cancel(number, at=_now(services)), services)
+    caller.needs(Act.REPAIR_CASES)
+    found = await services.repairs.cancel(
+        number, at=_now(services), by=caller.agency, now=services.now()
+    )
+    return await _body(found, services)
 
 
 # ---------------------------------------------------------------- what is asked for
@@ -406,6 +429,7 @@ def _listed(repair: RepairRecord) -> dict[str, Any]:
         "reason": repair.reason,
         "planned_by": repair.planned_by,
         "planned_at": civil_text(repair.planned_at),
+        "needs_approval": repair.needs_approval,
         "approved_by": repair.approved_by,
         "executed_by": repair.executed_by,
         "ended_at": repair.ended_at and civil_text(repair.ended_at),
@@ -421,7 +445,6 @@ async def _body(repair: RepairRecord, services: Services) -> dict[str, Any]:
     return {
         **_listed(repair),
         "asked": repair.asked,
-        "needs_approval": repair.needs_approval,
         "approved_at": repair.approved_at and civil_text(repair.approved_at),
         "executed_at": repair.executed_at and civil_text(repair.executed_at),
         "per_second": repair.per_second,

@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from activities.contract import civil_text
 from api.applications import Cursor, IdempotencyKey, Limit
-from api.auth import ADMINISTRATOR, SignedIn
+from api.auth import SignedIn
 from api.responses import spelled
 from api.schemas import Shown, Texts, refusals
 from api.services import Services, Serving
+from domain.access import Act
 from domain.errors import FieldProblem, InputRefused
 from domain.naming import is_case_no
 from operations.divergence import Reason
@@ -165,6 +166,7 @@ REPLAY_EXAMPLES: dict[str, dict[str, Any]] = {
 
 @router.post(
     "",
+    name=Act.REPLAY_CASES,
     status_code=202,
     response_model=ReplayBody,
     summary="Try today's code on cases (重放)",
@@ -197,7 +199,7 @@ async def post_replay(
     The answer comes at once; `GET` its address for progress and findings. A number that fits no
     case is counted as not found, unless it is the only one.
     """
-    caller.needs(ADMINISTRATOR)
+    caller.needs(Act.REPLAY_CASES)
     cases = await _cases(body, services)
     asked = await services.replays.ask(
         body.model_dump(mode="json", exclude_none=True),
@@ -213,6 +215,7 @@ async def post_replay(
 
 @router.get(
     "",
+    name=Act.REPLAY_CASES,
     response_model=ReplayPage,
     summary="Replays, the newest first",
     responses=refusals(401, 403, 422),
@@ -221,13 +224,14 @@ async def list_replays(
     caller: SignedIn, services: Serving, limit: Limit = 50, cursor: Cursor = None
 ) -> Mapping[str, Any]:
     """Return who had what replayed, and how far it is."""
-    caller.needs(ADMINISTRATOR)
+    caller.needs(Act.REPLAY_CASES)
     page = await services.replays.all(limit=limit, cursor=cursor)
     return {"items": [_listed(each) for each in page.items], "next_cursor": page.next_cursor}
 
 
 @router.get(
     "/{number}",
+    name=Act.REPLAY_CASES,
     response_model=ReplayBody,
     summary="A replay: progress and findings",
     responses=refusals(401, 403, 404, 422),
@@ -240,19 +244,20 @@ async def get_replay(
     cursor: Cursor = None,
 ) -> Mapping[str, Any]:
     """Return how far a replay is, and page through what it found; a page is of whole cases."""
-    caller.needs(ADMINISTRATOR)
+    caller.needs(Act.REPLAY_CASES)
     return await _body(await services.replays.one(number), services, limit, cursor)
 
 
 @router.post(
     "/{number}/stop",
+    name=Act.REPLAY_CASES,
     response_model=ReplayBody,
     summary="Stop a replay (停止)",
     responses=refusals(401, 403, 404, 422),
 )
 async def stop_replay(number: Number, caller: SignedIn, services: Serving) -> Mapping[str, Any]:
     """Stop a replay; what was found stands. One that has ended stays as it is."""
-    caller.needs(ADMINISTRATOR)
+    caller.needs(Act.REPLAY_CASES)
     at = services.settings.clock.civil(services.now())
     return await _body(await services.replays.stop(number, by=caller.agency, at=at), services)
 

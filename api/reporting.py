@@ -17,11 +17,13 @@ from api.auth import SignedIn
 from api.schemas import TaskBody, refusals
 from api.services import Serving
 from api.tasks import check_own, task_id_of
+from domain.access import Act
 from domain.errors import StaleCalendar
 from domain.outcomes import Line, Text
 from domain.policy import Name, Policy
 from domain.task_events import (
     CLOSES,
+    HOLDING,
     OPENS,
     TaskEvent,
     TaskEventKind,
@@ -94,6 +96,7 @@ class Report(BaseModel):
 
 @router.post(
     "/{task_id}/events",
+    name=Act.REPORT_ON_TASK,
     response_model=TaskBody,
     summary="Report something of a task before it is decided",
     responses=refusals(400, 401, 403, 404, 409, 413, 422),
@@ -115,7 +118,7 @@ async def report(
     """
 
     def said(task: TaskRecord) -> TaskEvent:
-        check_own(task, caller)
+        check_own(task, caller, Act.HOLD_TASK if body.type in HOLDING else Act.SUSPEND_TASK)
         policy = policy_for(task.policy)
         procedure = policy.procedures.get(body.procedure or "")
         if body.type is TaskEventKind.CORRECTION_OPENED:

@@ -60,9 +60,17 @@ class Shown(BaseModel):
 
 
 class Receipt(Shown):
-    """What the desk gets for a submission: a number that is never lost (RB-3.7)."""
+    """What the desk gets for a submission: a number that is never lost (RB-3.7).
+
+    Attributes:
+        follow_secret: with the number, for the applicant to follow the case (RB-10.3), sixteen
+            characters in groups of four; hand it over, keep it nowhere. The same submission gives
+            the same one. Null where the desk has put another in its place, and where following is
+            off (`ONEWINDOW_SERVER_SECRET`).
+    """
 
     no: str
+    follow_secret: str | None
     state: Literal["open", "ended"]
     process: Literal["started", "pending"]
     submitted_at: str
@@ -151,10 +159,25 @@ class TaskBody(Shown):
 
 
 class TaskPage(Shown):
-    """A page of tasks."""
+    """A page of tasks.
+
+    Attributes:
+        previous_cursor: of the page before, in the order of deadlines; null on the first page.
+    """
 
     items: list[TaskBody]
     next_cursor: str | None
+    previous_cursor: str | None
+
+
+class TaskCountsBody(Shown):
+    """How many open tasks there are, and how many of them press."""
+
+    open: int
+    overdue: int
+    due_today: int
+    unclaimed: int
+    mine: int
 
 
 class ApplicantBody(Shown):
@@ -478,13 +501,15 @@ _CASE: dict[str, Any] = {
 ANSWER_EXAMPLES: dict[str, dict[str, Any]] = {
     "Receipt": {
         "no": "ZJ20260000011",
+        "follow_secret": "7KQF-2MRT-XH9C-AWG4",
         "state": "open",
         "process": "started",
         "submitted_at": "2026-09-14T09:30:00+08:00",
         "warnings": [],
     },
     "TaskBody": _TASK,
-    "TaskPage": {"items": [_TASK], "next_cursor": None},
+    "TaskPage": {"items": [_TASK], "next_cursor": None, "previous_cursor": None},
+    "TaskCountsBody": {"open": 12, "overdue": 1, "due_today": 2, "unclaimed": 5, "mine": 4},
     "CaseBody": _CASE,
     "CasePage": {"items": [_CASE], "next_cursor": None},
     "EventBody": {

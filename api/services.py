@@ -10,9 +10,11 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from activities.agencies import Agencies
+from api.case_secrets import CaseSecrets
 from api.delivery import Delivery
 from api.engine import Engine
 from domain.policy import Policy
+from operations.processes import Processes
 from operations.repairing import Repairing
 from operations.stuck_watch import StuckWatch
 from settings import Settings
@@ -23,6 +25,7 @@ from storage.opinions import Opinions
 from storage.reading import Reading
 from storage.repairs import Repairs
 from storage.replays import Replays
+from storage.system_keys import SystemKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class Services:
     Attributes:
         policy: the version that new cases are pinned to.
         agencies: their systems, as this process calls them.
+        secrets: with which applicants follow their cases.
         now: the engine's time.
     """
 
@@ -47,8 +51,11 @@ class Services:
     opinions: Opinions
     repairs: Repairs
     replays: Replays
+    system_keys: SystemKeys
     repairing: Repairing
+    processes: Processes
     stuck: StuckWatch
+    secrets: CaseSecrets
     now: Callable[[], datetime]
 
 

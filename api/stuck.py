@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -9,10 +10,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from activities.contract import civil_text
-from api.applications import OVERSEERS, Cursor, Limit, Sought
+from api.applications import Cursor, Limit, Sought
 from api.auth import SignedIn
 from api.schemas import Shown, Texts, refusals
 from api.services import Serving
+from domain.access import Act
 from domain.repairs import RepairKind
 from operations.stuck_findings import Finding, Severity, StuckKind, shown
 from storage.cursors import bad_cursor, cursor_of, cursor_parts
@@ -53,10 +55,11 @@ class StuckPage(Shown):
     """A page of what is stuck, the worst first, of these the oldest.
 
     `looked_at` is civil time. `complete` is false if the engine did not answer: then there is only
-    what the case file shows.
+    what the case file shows. `counts` are of all that was found, by kind, whatever is asked for.
     """
 
     items: list[StuckBody]
+    counts: dict[StuckKind, int]
     looked_at: str
     complete: bool
     open_cases: int
@@ -94,6 +97,7 @@ STUCK_EXAMPLES: dict[str, dict[str, Any]] = {
                 },
             }
         ],
+        "counts": {"process_closed": 1},
         "looked_at": "2026-09-16T12:00:42+08:00",
         "complete": True,
         "open_cases": 500,
@@ -104,6 +108,7 @@ STUCK_EXAMPLES: dict[str, dict[str, Any]] = {
 
 @router.get(
     "/stuck",
+    name=Act.SEE_STUCK,
     response_model=StuckPage,
     summary="What is stuck (卡滞), why, and what to do",
     responses=refusals(401, 403, 422),
@@ -123,7 +128,7 @@ async def list_stuck(
 
     A page begins behind the last finding of the one before, whatever was found meanwhile.
     """
-    caller.needs(*OVERSEERS)
+    caller.needs(Act.SEE_STUCK)
     after = None if cursor is None else _rank_of(cursor)
     watch = services.stuck
     scan = watch.latest
@@ -141,6 +146,7 @@ async def list_stuck(
     at = services.now()
     return {
         "items": [shown(each, at) for each in wanted[:limit]],
+        "counts": Counter(each.kind.value for each in scan.findings),
         "looked_at": civil_text(services.settings.clock.civil(scan.looked_at)),
         "complete": scan.is_complete,
         "open_cases": scan.cases,

@@ -2,30 +2,55 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from fastapi import APIRouter, Query
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.contract import civil_text
-from api.applications import OVERSEERS
+from api.ages import AGES, Ages
 from api.auth import SignedIn
 from api.calendar import FIRST_DAY, LAST_DAY
+from api.open_cases import (
+    SHADES,
+    LitCase,
+    Shade,
+    Stood,
+    calendars_of,
+    counted_cases,
+    lit,
+)
 from api.schemas import refusals
-from api.services import Serving
+from api.services import Services, Serving
 from api.supervision_schemas import SummaryBody
+from domain.access import Act
 from domain.clocks import Average, Light, Nature, is_promise_kept, light_of_due
 from domain.connection import TaskKind
 from domain.errors import FieldProblem, InputRefused
 from domain.policy import Policy, Titled
 from domain.working_time import Calendar, WorkingDays, civil_date
-from storage.figures import Completed, Decided, Owed, read_figures
+from storage.database import snapshot
+from storage.figures import (
+    Completed,
+    Decided,
+    Figures,
+    Owed,
+    Unanswered,
+    Week,
+    count_unanswered,
+    read_figures,
+    read_weeks,
+)
+from storage.watching import Watching
 
 router = APIRouter(prefix="/supervision", tags=["supervision"])
 
@@ -56,10 +81,12 @@ District = Annotated[
     str | None,
     Query(max_length=6, description="Code of a district of the policy", examples=["440802"]),
 ]
+ByWeek = Annotated[bool, Query(description="Whether averages are parted by week, too")]
 
 
 @router.get(
     "/summary",
+    name=Act.SEE_SUPERVISION,
     response_model=SummaryBody,
     summary="Averages, punctuality and lights (督导汇总)",
     responses=refusals(401, 403, 422),
@@ -70,27 +97,92 @@ async def get_summary(
     from_: From = None,
     to: To = None,
     district: District = None,
+    by_week: ByWeek = False,
 ) -> Mapping[str, Any]:
     """Return what was completed in a period against what was promised, and what is owed now."""
-    caller.needs(*OVERSEERS)
+    caller.needs(Act.SEE_SUPERVISION)
     policy, civil_now = services.policy, services.settings.clock.civil(services.now())
-    first, last = _period(from_, to, district, policy, civil_date(civil_now))
+    first, last = period(from_, to, district, policy, civil_date(civil_now))
     days = (await services.calendars.current()).calendar
-    figures = await read_figures(services.reading.engine, first, last, district)
-    lit = [_Lit.of(owed, policy, days, civil_now) for owed in figures.owed]
+    asked = _Asked(first, last, district, by_week, civil_date(civil_now))
+    read = await _read(services, asked)
+    figures, weeks, unanswered = read.figures, read.weeks, read.unanswered
+    calendars = await calendars_of((case for case, _ in read.cases), services)
+    cases = lit(read.cases, calendars, civil_now)
+    ages = Ages(days, civil_date(civil_now))
+    every = [Lit.of(owed, policy, days, civil_now) for owed in figures.owed]
+    limited = [each for each in every if each.owed.has_limit]
     return {
         "from": first.isoformat(),
         "to": last.isoformat(),
         "district": district,
         "civil_now": civil_text(civil_now),
         "calendar_version": days.version,
-        "clocks": _clocks(figures.completed, policy),
-        "departments": _departments(figures.decided, lit, policy),
-        "lights": _lights(lit, policy),
+        "clocks": _clocks(figures.completed, weeks, policy),
+        "departments": _departments(figures.decided, limited, policy),
+        "lights": _lights(limited, policy),
+        "open_cases": _open_cases(cases, ages, policy, district),
+        "open_tasks": _open_tasks(every, ages),
+        "escalations": _escalations(unanswered),
     }
 
 
-def _period(
+class _Asked(NamedTuple):
+    """What figures are asked for; `today` is when replies are overdue."""
+
+    first: date
+    last: date
+    district: str | None
+    by_week: bool
+    today: date
+
+
+class _Read(NamedTuple):
+    """What the file says of them: nothing that changes without an event of a case."""
+
+    figures: Figures
+    weeks: tuple[Week, ...]
+    cases: Stood
+    unanswered: Unanswered
+
+
+_KEPT = 16
+"""Answers of the file that are kept, until anything happens to any case."""
+
+
+class _Kept:
+    """What was read while nothing has happened since; read once, however many ask at a time."""
+
+    def __init__(self) -> None:
+        self.mark = ""
+        self.read: dict[_Asked, _Read] = {}
+        self.turn = asyncio.Lock()
+
+
+_kept: WeakKeyDictionary[AsyncEngine, _Kept] = WeakKeyDictionary()
+
+
+async def _read(services: Services, asked: _Asked) -> _Read:
+    engine = services.reading.engine
+    kept = _kept.setdefault(engine, _Kept())
+    async with kept.turn:
+        # Asked before reading, so that what is kept is never older than its mark.
+        mark = await Watching(engine).mark()
+        if kept.mark != mark or len(kept.read) >= _KEPT:
+            kept.mark, kept.read = mark, {}
+        if asked not in kept.read:
+            first, last, district, by_week, today = asked
+            async with snapshot(engine) as db:
+                kept.read[asked] = _Read(
+                    await read_figures(db, first, last, district),
+                    await read_weeks(db, first, last, district) if by_week else (),
+                    await counted_cases(db, services, district),
+                    await count_unanswered(db, today, district),
+                )
+        return kept.read[asked]
+
+
+def period(
     first: date | None, last: date | None, district: str | None, policy: Policy, today: date
 ) -> tuple[date, date]:
     """Return the civil dates that are meant.
@@ -133,7 +225,9 @@ def period_problems(first: date, last: date) -> list[FieldProblem]:
 # ---------------------------------------------------------------- averages
 
 
-def _clocks(completed: Sequence[Completed], policy: Policy) -> list[Mapping[str, Any]]:
+def _clocks(
+    completed: Sequence[Completed], weeks: Sequence[Week], policy: Policy
+) -> list[Mapping[str, Any]]:
     """Show every clock of the policy in service, and whatever else was completed."""
     known = [(rule.id, rule.limit) for rule in policy.clock_rules.values()]
     found = {(each.clock, each.limit_working_days) for each in completed}
@@ -143,6 +237,7 @@ def _clocks(completed: Sequence[Completed], policy: Policy) -> list[Mapping[str,
             clock,
             limit,
             [each for each in completed if (each.clock, each.limit_working_days) == (clock, limit)],
+            [each for each in weeks if (each.clock, each.limit_working_days) == (clock, limit)],
             policy,
         )
         for clock, limit in (*known, *others)
@@ -150,28 +245,33 @@ def _clocks(completed: Sequence[Completed], policy: Policy) -> list[Mapping[str,
 
 
 def _clock(
-    clock: str, limit: int | None, completed: Sequence[Completed], policy: Policy
+    clock: str,
+    limit: int | None,
+    completed: Sequence[Completed],
+    weeks: Sequence[Week],
+    policy: Policy,
 ) -> Mapping[str, Any]:
     titled = policy.clocks.get(clock)
 
-    def population(of: Iterable[Completed]) -> Mapping[str, Any]:
+    def population(of: Iterable[Completed | Week]) -> Mapping[str, Any]:
         return _population(limit, titled.nature if titled else Nature.AVERAGE, of)
 
     return {
         "id": clock,
-        **_names(titled, clock),
+        **names_of(titled, clock),
         "limit": limit,
         "nature": titled and titled.nature,
         "clause": titled and titled.clause,
         **population(completed),
         "districts": [
-            {"district": code, **_names(policy.districts.get(code), code), **population(of)}
+            {"district": code, **names_of(policy.districts.get(code), code), **population(of)}
             for code, of in _parts(completed, lambda each: each.district)
         ],
         "months": [
             {"month": month, **population(of)}
             for month, of in _parts(completed, lambda each: f"{each.month:%Y-%m}")
         ],
+        "weeks": [{"week": each.first.isoformat(), **population([each])} for each in weeks],
     }
 
 
@@ -182,7 +282,9 @@ def _parts(
     return [(name, [each for each in completed if part(each) == name]) for name in names]
 
 
-def _population(limit: int | None, nature: Nature, of: Iterable[Completed]) -> Mapping[str, Any]:
+def _population(
+    limit: int | None, nature: Nature, of: Iterable[Completed | Week]
+) -> Mapping[str, Any]:
     """Sum a population up; whether it keeps the limit is decided on the exact mean (RB-2.2)."""
     parts = list(of)
     cases, net = sum(each.cases for each in parts), sum(each.net for each in parts)
@@ -201,30 +303,44 @@ def _population(limit: int | None, nature: Nature, of: Iterable[Completed]) -> M
 
 
 @dataclass(frozen=True, slots=True)
-class _Lit:
+class Lit:
     """Tasks owed by one agency that are due on one day, and their light.
 
     Attributes:
-        light, left: None while their clocks stand still (RB-4.6).
+        light, left: None while their clocks stand still (RB-4.6), or without a date.
     """
 
     owed: Owed
     light: Light | None
     left: int | None
 
+    @property
+    def shade(self) -> Shade:
+        """The light, or why there is none."""
+        return shade_of(self.light, has_limit=self.owed.has_limit)
+
     @classmethod
-    def of(cls, owed: Owed, policy: Policy, days: Calendar, civil_now: datetime) -> _Lit:
+    def of(cls, owed: Owed, policy: Policy, days: Calendar, civil_now: datetime) -> Lit:
         if owed.due_on is None:
             return cls(owed, None, None)
         hours, yellow_at = policy.working_time.hours, policy.lights.yellow_at
         return cls(owed, *light_of_due(owed.due_on, civil_now, days, hours, yellow_at))
 
 
+def shade_of(light: Light | None, *, has_limit: bool) -> Shade:
+    """Return the light of a task; without one it stands still, or has no limit."""
+    if light is None:
+        return "suspended" if has_limit else "none"
+    return next(each for each in SHADES if each == light.value)
+
+
 def _departments(
-    decided: Iterable[Decided], lit: Iterable[_Lit], policy: Policy
+    decided: Iterable[Decided], lit: Iterable[Lit], policy: Policy
 ) -> list[Mapping[str, Any]]:
     """Show every department of the policy in service, and whoever else decided something."""
-    by_agency = {each.agency: each for each in decided}
+    by_agency: dict[str, list[Decided]] = {}
+    for each_month in decided:
+        by_agency.setdefault(each_month.agency, []).append(each_month)
     late_open: Counter[str] = Counter()
     for each in lit:
         if each.owed.kind is TaskKind.PERMITS and each.light is Light.RED:
@@ -232,20 +348,26 @@ def _departments(
     return [
         {
             "agency": agency,
-            **_names(policy.agencies.get(agency), agency),
-            **_punctuality(by_agency.get(agency, Decided(agency, 0, 0))),
+            **names_of(policy.agencies.get(agency), agency),
+            **_punctuality(by_agency.get(agency, ())),
             "late_open": late_open[agency],
+            "months": [
+                {"month": f"{each.month:%Y-%m}", **_punctuality([each])}
+                for each in sorted(by_agency.get(agency, ()), key=lambda each: each.month)
+            ],
         }
         for agency in _in_order(policy.departments, by_agency.keys() | late_open.keys())
     ]
 
 
-def _punctuality(decided: Decided) -> Mapping[str, Any]:
-    rate = round(1 - decided.late / decided.done, 4) if decided.done else None
-    return {"done": decided.done, "late": decided.late, "on_time_rate": rate}
+def _punctuality(decided: Iterable[Decided]) -> Mapping[str, Any]:
+    parts = list(decided)
+    done, late = sum(each.done for each in parts), sum(each.late for each in parts)
+    rate = round(1 - late / done, 4) if done else None
+    return {"done": done, "late": late, "on_time_rate": rate}
 
 
-def _lights(lit: Sequence[_Lit], policy: Policy) -> list[Mapping[str, Any]]:
+def _lights(lit: Sequence[Lit], policy: Policy) -> list[Mapping[str, Any]]:
     owing = {each.owed.agency for each in lit}
     return [
         _lights_of(agency, [each for each in lit if each.owed.agency == agency], policy)
@@ -254,7 +376,7 @@ def _lights(lit: Sequence[_Lit], policy: Policy) -> list[Mapping[str, Any]]:
     ]
 
 
-def _lights_of(agency: str, lit: Sequence[_Lit], policy: Policy) -> Mapping[str, Any]:
+def _lights_of(agency: str, lit: Sequence[Lit], policy: Policy) -> Mapping[str, Any]:
     counted: Counter[Light | None] = Counter()
     for each in lit:
         counted[each.light] += each.owed.tasks
@@ -266,7 +388,7 @@ def _lights_of(agency: str, lit: Sequence[_Lit], policy: Policy) -> Mapping[str,
     earliest = min(dated, default=None)
     return {
         "agency": agency,
-        **_names(policy.agencies.get(agency), agency),
+        **names_of(policy.agencies.get(agency), agency),
         **{str(light): counted[light] for light in Light},
         "suspended": counted[None],
         "most_urgent": earliest and {"due_on": earliest[0].isoformat(), "left": earliest[1]},
@@ -302,11 +424,87 @@ def _days(count: int) -> str:
     return f"{count} working day{'' if count == 1 else 's'}"
 
 
+def _open_cases(
+    cases: Sequence[LitCase], ages: Ages, policy: Policy, district: str | None
+) -> Mapping[str, Any]:
+    """Count open cases by light: each once, by the worst of its clocks."""
+    stages: defaultdict[str, Counter[Shade]] = defaultdict(Counter)
+    districts: defaultdict[str, Counter[Shade]] = defaultdict(Counter)
+    by_age: defaultdict[str, Counter[Shade]] = defaultdict(Counter)
+    clocks: defaultdict[tuple[str, int | None], Counter[Shade]] = defaultdict(Counter)
+    clocks |= {(rule.id, rule.limit): Counter() for rule in policy.clock_rules.values()}
+    of_all: Counter[Shade] = Counter()
+    for each in cases:
+        case, shade, count = each.case, each.shade, each.case.cases
+        of_all[shade] += count
+        stages[case.stage][shade] += count
+        districts[case.district][shade] += count
+        by_age[ages.of(case.submitted_on)][shade] += count
+        for standing, shown in each.clocks:
+            clocks[standing.clock, standing.limit][shown.shade] += count
+    named = {link.id: link for links in policy.links.values() for link in links}
+    all_districts = policy.districts if district is None else [district]
+    return {
+        **_shades(of_all),
+        "stages": [
+            {"stage": stage, **names_of(named.get(stage), stage), **_shades(stages.get(stage, {}))}
+            for stage in _in_order(named, stages)
+        ],
+        "districts": [
+            {
+                "district": code,
+                **names_of(policy.districts.get(code), code),
+                **_shades(districts.get(code, {})),
+            }
+            for code in _in_order(all_districts, districts)
+        ],
+        "clocks": [
+            {
+                "id": clock,
+                "limit": limit,
+                **names_of(policy.clocks.get(clock), clock),
+                **_shades(counted),
+            }
+            for (clock, limit), counted in clocks.items()
+        ],
+        "ages": _ages(by_age),
+    }
+
+
+def _open_tasks(lit: Iterable[Lit], ages: Ages) -> Mapping[str, Any]:
+    of_all: Counter[Shade] = Counter()
+    by_age: defaultdict[str, Counter[Shade]] = defaultdict(Counter)
+    for each in lit:
+        of_all[each.shade] += each.owed.tasks
+        by_age[ages.of(each.owed.opened_on)][each.shade] += each.owed.tasks
+    return {**_shades(of_all), "ages": _ages(by_age)}
+
+
+def _ages(counted: Mapping[str, Mapping[Shade, int]]) -> list[Mapping[str, Any]]:
+    return [
+        {"age": age, "from_days": first, "to_days": last, **_shades(counted.get(age, {}))}
+        for age, (first, last) in AGES.items()
+    ]
+
+
+def _shades(counted: Mapping[Shade, int]) -> Mapping[str, int]:
+    found: dict[str, int] = {shade: counted.get(shade, 0) for shade in SHADES}
+    return {"total": sum(found.values()), **found}
+
+
+def _escalations(unanswered: Unanswered) -> Mapping[str, int]:
+    return {
+        "open": unanswered.notices,
+        "unacknowledged": unanswered.unseen,
+        "overdue": unanswered.overdue,
+    }
+
+
 def _in_order(known: Iterable[str], found: Iterable[str]) -> list[str]:
     """Return all names: first those of the policy in its order, then others."""
     return list(dict.fromkeys((*known, *sorted(found))))
 
 
-def _names(titled: Titled | None, otherwise: str) -> Mapping[str, str]:
+def names_of(titled: Titled | None, otherwise: str) -> Mapping[str, str]:
     """Name something; of another policy version only its id may be known."""
     return {"zh": titled.zh, "en": titled.en} if titled else {"zh": otherwise, "en": otherwise}

@@ -11,10 +11,11 @@ from fastapi import APIRouter, Query
 from activities.agencies import Standing
 from activities.contract import civil_text
 from activities.gate import GateState
-from api.applications import OVERSEERS, Cursor, Limit, Sought
+from api.applications import Cursor, Limit, Sought
 from api.auth import SignedIn
 from api.schemas import Shown, Texts, refusals
 from api.services import Services, Serving
+from domain.access import Act
 from storage.undelivered import Undelivered, Waiting, undelivered
 
 router = APIRouter(prefix="/admin", tags=["administration"])
@@ -127,6 +128,7 @@ _STANDING: Mapping[GateState, Texts] = {
 
 @router.get(
     "/undelivered",
+    name=Act.SEE_UNDELIVERED,
     response_model=UndeliveredPage,
     summary="What has not reached whom it is for",
     responses=refusals(401, 403, 422),
@@ -143,7 +145,7 @@ async def list_undelivered(
 
     Nothing here is lost or given up: it says what is late, since when, and why.
     """
-    caller.needs(*OVERSEERS)
+    caller.needs(Act.SEE_UNDELIVERED)
     page = await undelivered(
         services.reading.engine,
         kind=None if kind is None else Undelivered(kind),

@@ -9,7 +9,7 @@ from typing import Any
 from activities.clocks import CaseClock, clocks_of
 from activities.contract import civil_text
 from domain.clocks import Exclusion
-from domain.explaining import explain
+from domain.explaining import Explanation, explain
 from domain.policy import Policy
 from domain.working_time import Calendar
 from storage.reading import CaseRecord, EventRecord
@@ -126,7 +126,11 @@ def _why(
     if clock.rule.limit is None:
         return None
     intervals = [each.interval for each in left_out]
-    why = explain(days, clock.started_on, clock.rule.limit, intervals, rule=clock.rule)
+    return why_body(explain(days, clock.started_on, clock.rule.limit, intervals, rule=clock.rule))
+
+
+def why_body(why: Explanation) -> Mapping[str, Any]:
+    """Say why a date is what it is (RB-1.8)."""
     return {
         "days": [
             {

@@ -18,12 +18,15 @@ import orjson
 from rich.console import Console
 
 from bench.measures import bundles, lap, latency_and_memory, statements
+from bench.pages import measured_pages
 from bench.programs import BenchFailed
 from bench.replaying import replays
 from bench.report import Report
 from bench.subjects import Floor, Full
 
 PARTS = ("throughput", "bundles", "statements", "latency", "replay")
+BY_WISH = ("pages",)
+"""Parts that are measured when they are asked for; they take their time to prepare."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -36,8 +39,14 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seconds", type=float, default=15.0, help="how long they last")
     made.add_argument("--open-cases", type=int, default=1000, help="open cases for the memory")
     made.add_argument(
-        "--only", choices=PARTS, action="append", help="this part only; latency includes memory"
+        "--only",
+        choices=PARTS + BY_WISH,
+        action="append",
+        help="this part only; latency includes memory",
     )
+    made.add_argument("--filed", type=int, default=50_000, help="cases on file for the pages")
+    made.add_argument("--times", type=int, default=60, help="how often each page is asked for")
+    made.add_argument("--kept", type=Path, help="folder that keeps that file for the next run")
     made.add_argument("--json", type=Path, help="write all figures to this file, too")
     return made
 
@@ -66,6 +75,11 @@ async def measure(given: argparse.Namespace, console: Console, folder: Path) -> 
     if "replay" in wanted:
         console.print(f"replaying {given.open_cases} open cases …")
         report.replays = await replays(folder / "replay", given.open_cases, given.at_once)
+    if "pages" in wanted:
+        console.print(f"pages over {given.filed} cases; making the file takes minutes …")
+        report.pages = await measured_pages(
+            folder / "pages", given.kept, given.filed, given.times, console.print
+        )
     return report
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from rich.table import Table
 
 from bench.measures import Bundles, Lap, Latency, Memory, Recalculation, Statements
+from bench.pages import AIM_MS, Pages
 from bench.replaying import Replays
 
 
@@ -26,6 +27,7 @@ class Report:
     recalculation: Recalculation | None = None
     bundles: Bundles | None = None
     replays: Replays | None = None
+    pages: Pages | None = None
 
     def ratio(self) -> float | None:
         """Throughput of the whole system over that of the engine alone, medians of both."""
@@ -54,6 +56,7 @@ class Report:
             "recalculation": self.recalculation and asdict(self.recalculation),
             "bundles": self.bundles and asdict(self.bundles) | {"ratio": self.bundles.ratio},
             "replays": self.replays and asdict(self.replays),
+            "pages": self.pages and asdict(self.pages),
         }
 
     def tables(self) -> list[Table]:
@@ -61,6 +64,8 @@ class Report:
         found = [self._cases()] if self.laps else []
         if self.statements or self.latency or self.bundles or self.replays or self.ratio():
             found.append(self._targets())
+        if self.pages:
+            found.append(_of_pages(self.pages))
         return found
 
     def _cases(self) -> Table:
@@ -129,6 +134,31 @@ class Report:
 
     def _of(self, subject: str) -> list[Lap]:
         return [each for each in self.laps if each.subject == subject]
+
+
+def _of_pages(measured: Pages) -> Table:
+    title = (
+        f"Pages over {measured.cases} cases, {measured.open_cases} of them open "
+        f"({measured.file_mb:.0f} MB), ms; aim: p95 < {AIM_MS:g}"
+    )
+    table = Table(title=title, title_justify="left")
+    table.add_column("page", overflow="fold")
+    table.add_column("role", no_wrap=True)
+    for name in ("CPU", "p50", "p95", "p99", "4 at once p50", "p95", "KB"):
+        table.add_column(name, justify="right")
+    table.add_column("", no_wrap=True)
+    for each in sorted(measured.found, key=lambda page: -page.p95_ms):
+        alone = (each.cpu_ms, each.p50_ms, each.p95_ms, each.p99_ms)
+        times = (*alone, each.at_once_p50_ms, each.at_once_p95_ms)
+        verdict = "met" if each.is_met else "missed"
+        table.add_row(
+            each.page,
+            each.role,
+            *(f"{ms:.0f}" for ms in times),
+            f"{each.bytes / 1000:.0f}",
+            verdict if each.status == 200 else f"{each.status}",
+        )
+    return table
 
 
 def _speed(each: Lap) -> float:

@@ -9,7 +9,15 @@ from typing import TypeVar
 
 from commands.casefile import upgrade
 from commands.failure import CommandFailed
-from domain.accounts import AccountExists, NewAccount, StaffRole, UnknownAccount
+from domain.accounts import (
+    AccountExists,
+    IdentityTaken,
+    LastAdministrator,
+    NewAccount,
+    ProviderIdentity,
+    StaffRole,
+    UnknownAccount,
+)
 from storage.accounts import Account, Accounts, one_time_password
 from storage.database import open_engine
 
@@ -22,8 +30,9 @@ DEMO = (
     NewAccount("utility-1", "示例 供电经办 Demo utility", "utility", StaffRole.UTILITY),
     NewAccount("special-1", "示例 督导人员 Demo supervisor", "special-group", StaffRole.SUPERVISOR),
     NewAccount("admin-1", "示例 管理员 Demo administrator", None, StaffRole.ADMINISTRATOR),
+    NewAccount("admin-2", "示例 管理员二 Demo administrator 2", None, StaffRole.ADMINISTRATOR),
 )
-"""One for each role, for `onewindow demo` only. Nobody has these names."""
+"""One for each role, and whoever approves; for `onewindow demo` only. Nobody has these names."""
 
 T = TypeVar("T")
 
@@ -51,7 +60,7 @@ def reset(url: str, account_id: str) -> str:
         CommandFailed: there is no such account, or the case file cannot be used.
     """
     password = one_time_password()
-    _run(url, lambda accounts: accounts.reset(account_id, password))
+    _run(url, lambda accounts: accounts.reset(account_id, password, at=datetime.now(UTC)))
     return password
 
 
@@ -61,7 +70,43 @@ def disable(url: str, account_id: str) -> None:
     Raises:
         CommandFailed: there is no such account, or the case file cannot be used.
     """
-    _run(url, lambda accounts: accounts.disable(account_id))
+    _run(url, lambda accounts: accounts.disable(account_id, at=datetime.now(UTC)))
+
+
+def add_without_password(url: str, new: NewAccount, identity: ProviderIdentity) -> None:
+    """Make an account that signs in through the identity provider only.
+
+    Raises:
+        CommandFailed: id or identity is taken, or the case file cannot be used.
+    """
+    at = datetime.now(UTC)
+
+    async def made(accounts: Accounts) -> None:
+        if (taken := await accounts.linked_to(identity)) is not None:
+            raise IdentityTaken(taken)
+        await accounts.add(new, None, at=at)
+        await accounts.link(new.id, identity, at=at)
+
+    _run(url, made)
+
+
+def link(url: str, account_id: str, identity: ProviderIdentity) -> None:
+    """Have whom the identity provider names so come in under an account.
+
+    Raises:
+        CommandFailed: there is no such account, it or the identity is linked otherwise, or the
+            case file cannot be used.
+    """
+    _run(url, lambda accounts: accounts.link(account_id, identity, at=datetime.now(UTC)))
+
+
+def unlink(url: str, account_id: str) -> bool:
+    """Have the identity provider let nobody in under an account; return whether it was linked.
+
+    Raises:
+        CommandFailed: the case file cannot be used.
+    """
+    return _run(url, lambda accounts: accounts.unlink(account_id, at=datetime.now(UTC)))
 
 
 def first_administrator(url: str) -> tuple[str, str] | None:
@@ -103,6 +148,10 @@ async def _with_accounts(url: str, act: Callable[[Accounts], Awaitable[T]]) -> T
         return await act(Accounts(engine))
     except AccountExists as problem:
         raise CommandFailed(f"{problem}; `onewindow account reset` gives a password") from None
+    except LastAdministrator as problem:
+        raise CommandFailed(f"{problem}; make another one first") from None
+    except IdentityTaken as problem:
+        raise CommandFailed(f"{problem}: `onewindow account unlink {problem.account_id}`") from None
     except UnknownAccount as problem:
         raise CommandFailed(f"{problem}; `onewindow account list` shows all") from None
     finally:

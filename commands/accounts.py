@@ -14,16 +14,20 @@ import typer
 from commands.failure import CommandFailed
 from commands.installation import Installation
 from commands.options import Var, case_file_of
-from domain.accounts import NewAccount, StaffRole, is_account_id
+from domain.accounts import NewAccount, ProviderIdentity, is_subject, new_account
+from domain.errors import InputRefused
 from domain.policy import Policy
 from policy.loader import policy_for
-from settings import Settings
+from settings import Settings, is_confidential
 
 app = typer.Typer(
     help="Accounts of the console 控制台账号", no_args_is_help=True, rich_markup_mode=None
 )
 
 AccountId = Annotated[str, typer.Argument(metavar="ID", help="The account.")]
+Issuer = Annotated[
+    str, typer.Option(help="The identity provider; default: ONEWINDOW_OIDC_ISSUER.")
+]
 
 
 @app.command()
@@ -38,6 +42,10 @@ def add(
         bool, typer.Option("--administrator", help="An administrator, of no agency.")
     ] = False,
     name: Annotated[str, typer.Option(help="How it is shown to itself; default: the ID.")] = "",
+    subject: Annotated[
+        str, typer.Option(help="Who it is at the identity provider; then it gets no password.")
+    ] = "",
+    issuer: Issuer = "",
     var: Var = Path("var"),
 ) -> None:
     """Make an account and show its one-time password 新增账号."""
@@ -45,6 +53,11 @@ def add(
 
     policy = policy_for(Settings().policy)
     new = _new(account_id, agency, name, policy, is_administrator=is_administrator)
+    if subject:
+        identity = _identity(subject, issuer)
+        account_book.add_without_password(case_file_of(Installation(var)), new, identity)
+        print(f"{new.id}: linked, without a password 已关联统一身份，无本地密码")
+        return
     _show(new.id, account_book.add(case_file_of(Installation(var)), new))
 
 
@@ -56,9 +69,10 @@ def list_accounts(var: Var = Path("var")) -> None:
     now = datetime.now(UTC)
     for each in account_book.every(case_file_of(Installation(var))):
         standing = each.standing(now)
+        through = "through provider" if each.subject else ""
         print(
             f"{each.id:<20} {each.role:<14} {each.agency or '–':<24} {standing:<13} "
-            f"{each.display_name}"
+            f"{through:<17} {each.display_name}"
         )
 
 
@@ -79,28 +93,54 @@ def disable(account_id: AccountId, var: Var = Path("var")) -> None:
     print(f"{account_id}: disabled 已停用")
 
 
+@app.command()
+def link(
+    account_id: AccountId,
+    subject: Annotated[str, typer.Option(help="Who it is at the identity provider (sub).")],
+    issuer: Issuer = "",
+    var: Var = Path("var"),
+) -> None:
+    """Have a person sign in under an account through the identity provider 关联统一身份."""
+    from commands import account_book
+
+    account_book.link(case_file_of(Installation(var)), account_id, _identity(subject, issuer))
+    print(f"{account_id}: linked 已关联")
+
+
+@app.command()
+def unlink(account_id: AccountId, var: Var = Path("var")) -> None:
+    """Have nobody sign in under an account through the identity provider 解除关联."""
+    from commands import account_book
+
+    was_linked = account_book.unlink(case_file_of(Installation(var)), account_id)
+    print(f"{account_id}: {'unlinked 已解除' if was_linked else 'was not linked 未关联'}")
+
+
+def _identity(subject: str, issuer: str) -> ProviderIdentity:
+    found = issuer or Settings().oidc_issuer
+    if not found:
+        raise CommandFailed("which identity provider? say --issuer, or set ONEWINDOW_OIDC_ISSUER")
+    if not is_confidential(found):
+        raise CommandFailed(f"--issuer {found}: is no https address without query")
+    if not is_subject(subject):
+        raise CommandFailed("--subject: has 1 to 255 characters of ASCII, as the provider gives it")
+    return ProviderIdentity(found, subject)
+
+
 def _new(
     account_id: str, agency: str | None, name: str, policy: Policy, *, is_administrator: bool
 ) -> NewAccount:
-    if not is_account_id(account_id):
-        raise CommandFailed(
-            f"{account_id}: is no id; it has 2 to 40 letters a-z, digits and hyphens, and begins "
-            "with a letter"
-        )
-    if account_id in policy.agencies:
-        raise CommandFailed(f"{account_id}: is an agency; name a desk or post of it")
     if is_administrator == (agency is not None):
         raise CommandFailed("say either --agency or --administrator")
-    role = StaffRole.ADMINISTRATOR
-    if agency is not None:
-        # An applicant follows a case by its number, without an account.
-        staffed = {i: a.role for i, a in policy.agencies.items() if a.role in set(StaffRole)}
-        if agency not in staffed:
-            raise CommandFailed(f"--agency {agency}: choose one of {', '.join(staffed)}")
-        role = StaffRole(staffed[agency])
-    if len(name) > 100 or not name.isprintable():
-        raise CommandFailed("--name: has 100 characters at most, all of them printable")
-    return NewAccount(account_id, name or account_id, agency, role)
+    roles = {each: rule.role for each, rule in policy.agencies.items()}
+    try:
+        return new_account(account_id, name, agency, roles)
+    except InputRefused as refused:
+        problem = refused.problems[0]
+        where = {"agency": f"--agency {agency}", "display_name": "--name"}.get(
+            problem.field, account_id
+        )
+        raise CommandFailed(f"{where}: {problem.en}") from None
 
 
 def _show(account_id: str, password: str) -> None:

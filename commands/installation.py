@@ -31,7 +31,9 @@ class Installation:
         demo_mark: is there if the folder is a demonstration's.
     """
 
-    BACKED_UP = frozenset({"clock.json", "keys.json", "signing.json", "administrators.json"})
+    BACKED_UP = frozenset(
+        {"clock.json", "keys.json", "signing.json", "administrators.json", "server.json"}
+    )
     """What a backup may hold beside the case file."""
 
     def __init__(self, var: Path) -> None:
@@ -42,6 +44,7 @@ class Installation:
         self.keys_file = self.var / "keys.json"
         self.secrets_file = self.var / "signing.json"
         self.administrators_file = self.var / "administrators.json"
+        self.server_file = self.var / "server.json"
         self.clock_file = self.var / "clock.json"
         self._run_file = self.var / "run.json"
         self.demo_mark = self.var / "demo"
@@ -54,8 +57,8 @@ class Installation:
 
     @property
     def key_files(self) -> tuple[Path, ...]:
-        """The files of keys and signing secrets, whether they are there or not."""
-        return self.keys_file, self.secrets_file, self.administrators_file
+        """The files of keys and secrets, whether they are there or not."""
+        return self.keys_file, self.secrets_file, self.administrators_file, self.server_file
 
     @contextmanager
     def held(self, *, is_restoring: bool = False) -> Iterator[None]:
@@ -123,6 +126,7 @@ class Installation:
             self.keys_file,
             self.secrets_file,
             self.administrators_file,
+            self.server_file,
             self.clock_file,
         )
         for path in (*databases, *files, *self.logs.glob("*.log")):
@@ -152,6 +156,14 @@ class Installation:
         if keys != known:
             write_json(self.administrators_file, keys)
         return keys
+
+    def server_secret(self, given: str | None) -> str:
+        """Return what other secrets are derived from: the one given, or this folder's own."""
+        known = read_keys(self.server_file).get("server_secret")
+        secret = given or known or secrets.token_urlsafe(48)
+        if secret != known:
+            write_json(self.server_file, {"server_secret": secret})
+        return secret
 
     def signing_secrets(
         self, agencies: Iterable[str], given: Mapping[str, Sequence[str]]
@@ -191,7 +203,17 @@ class Installation:
             raise CommandFailed(
                 f"{self.var} is in service; for training choose another folder with --var"
             )
-        clock = CivilClock(datetime.now(UTC) + lead, civil_origin, speed)
+        return self._kept(CivilClock(datetime.now(UTC) + lead, civil_origin, speed))
+
+    def slower(self, speed: float) -> CivilClock:
+        """Have civil time go on from now at another speed; for a demonstration.
+
+        Cases keep the clock they began under, so all of them should have ended.
+        """
+        now = datetime.now(UTC)
+        return self._kept(CivilClock(now, _read_clock(self.clock_file).civil(now), speed))
+
+    def _kept(self, clock: CivilClock) -> CivilClock:
         write_json(
             self.clock_file,
             {

@@ -9,7 +9,7 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,12 +52,14 @@ def plan(
     sandbox_arguments: tuple[str, ...] | None,
     has_ui: bool,
     say: Say,
+    left_to_people: Collection[str] = (),
 ) -> Plan:
     """Decide what to run: find the engine's program, free ports, keys and environments.
 
     Args:
         settings: its ports are where the search for free ones begins.
         sandbox_arguments: further arguments of `python -m sandbox`; None: no sandbox.
+        left_to_people: agencies that no stand-in plays; their tasks wait in their inboxes.
 
     Raises:
         CommandFailed: the engine's program is missing, or no port is free.
@@ -74,6 +76,10 @@ def plan(
     keys = installation.keys(policy.agencies, given)
     administrators = installation.administrators(
         {account: key.get_secret_value() for account, key in settings.administrator_keys.items()}
+    )
+    given_secret = settings.server_secret
+    server_secret = installation.server_secret(
+        given_secret.get_secret_value() if given_secret else None
     )
     secrets = installation.signing_secrets(
         policy.agencies,
@@ -92,7 +98,7 @@ def plan(
         bases = {
             agency: f"{addresses['sandbox']}/{agency}"
             for agency, rule in policy.agencies.items()
-            if rule.role != "supervisor"
+            if rule.role != "supervisor" and agency not in left_to_people
         } | bases  # An agency with an address of its own is not played.
         options = {
             "--port": str(port),
@@ -111,8 +117,11 @@ def plan(
         "ONEWINDOW_ADMINISTRATOR_KEYS": json.dumps(administrators),
         "ONEWINDOW_AGENCY_BASES": json.dumps(bases),
         "ONEWINDOW_SIGNING_SECRETS": json.dumps(secrets),
+        "ONEWINDOW_SERVER_SECRET": server_secret,
         "ONEWINDOW_SPEED": repr(clock.speed),
     }
+    if ui_port:
+        ours["ONEWINDOW_ENGINE_UI"] = addresses["engine_ui"]
     if clock.engine_origin and clock.civil_origin:
         ours["ONEWINDOW_ENGINE_ORIGIN"] = clock.engine_origin.isoformat()
         ours["ONEWINDOW_CIVIL_ORIGIN"] = clock.civil_origin.isoformat()

@@ -11,11 +11,15 @@ from starlette.datastructures import FormData
 
 from api.problems import field_problems
 from api.reporting import Report
+from console import route_editor
 from domain.connection import Code
 from domain.errors import FieldProblem, InputRefused
 from domain.outcomes import Outcome
 
-_OF_ITEM = ("outcome", "document_no", "document_on", "note", "papers", "papers_by")
+_OF_ITEM = ("outcome", "document_no", "document_on", "document", "note", "papers", "papers_by")
+_ROUTE_CODES = (Code.DESIGNED, Code.SURVEYED)
+ALL = "all"
+"""Stands for the position of an item where all items are answered alike."""
 
 
 def outcome_of(form: FormData, items: Sequence[str]) -> Outcome:
@@ -31,11 +35,15 @@ def outcome_of(form: FormData, items: Sequence[str]) -> Outcome:
     if not code:
         raise InputRefused(FieldProblem("code", "choose an outcome", "请选择办理结果"))
     body: dict[str, Any] = {"code": code}
-    body |= _filled(form, "note", "document_no")
+    body |= filled(form, "note", "document_no", "document")
+    if code in _ROUTE_CODES and (route := route_editor.read(form)) is not None:
+        if problems := route_editor.problems_of(form):
+            raise InputRefused(*problems)
+        body["route"] = route
     if code == Code.CORRECTION_NEEDED:
         body |= _lines(form, "missing")
     if code == Code.NOT_COMPETENT:
-        body |= _filled(form, "competent")
+        body |= filled(form, "competent")
     if (is_central := _text(form, "is_central_urban")) and code in (Code.ACCEPTED, Code.SURVEYED):
         body["is_central_urban"] = is_central == "yes"
     if code == Code.ANSWERED:
@@ -51,6 +59,19 @@ def outcome_of(form: FormData, items: Sequence[str]) -> Outcome:
         return Outcome.model_validate(body)
     except ValidationError as error:
         raise InputRefused(*field_problems(error.errors())) from None
+
+
+def alike(form: FormData, items: int) -> FormData:
+    """Return the form of one task of many that are answered alike, item for item.
+
+    Args:
+        items: how many the task has.
+    """
+    texts = {name: value for name, value in form.multi_items() if isinstance(value, str)}
+    for name in _OF_ITEM:
+        value = texts.pop(f"items.{ALL}.{name}", "")
+        texts |= {f"items.{position}.{name}": value for position in range(items)}
+    return FormData(texts)
 
 
 def _item(form: FormData, position: int, item: str) -> Mapping[str, Any]:
@@ -76,11 +97,11 @@ def report_of(form: FormData) -> Report:
         InputRefused: it is none; names every field.
     """
     body: dict[str, Any] = {"type": _text(form, "type")}
-    body |= _filled(form, "ground")
+    body |= filled(form, "ground")
     if body["type"] == "special-opened":
-        body |= _filled(form, "procedure")
+        body |= filled(form, "procedure")
     if body["type"] == "correction-opened":
-        body |= _lines(form, "missing") | _filled(form, "document_no")
+        body |= _lines(form, "missing") | filled(form, "document_no")
     try:
         return Report.model_validate(body)
     except ValidationError as error:
@@ -110,7 +131,7 @@ def _text(form: FormData, name: str) -> str:
     return str(form.get(name, "")).strip()
 
 
-def _filled(form: FormData, *names: str) -> dict[str, Any]:
+def filled(form: FormData, *names: str) -> dict[str, Any]:
     # Browsers end the lines of a text in two characters.
     return {name: text.replace("\r\n", "\n") for name in names if (text := _text(form, name))}
 

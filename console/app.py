@@ -2,22 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import INVALID, NO_METHOD, NOT_FOUND, Problem, Refused, body_of, spelled_out
 from api.services import Services
-from console import cases, signing_in, supervision, tasks
+from console import (
+    acts,
+    administration,
+    applying,
+    attaching,
+    behind,
+    calendar_years,
+    case_actions,
+    cases,
+    escalations,
+    following,
+    guide,
+    importing,
+    live,
+    opinions,
+    policies,
+    provider_sign_in,
+    repairs,
+    replays,
+    selected,
+    signing_in,
+    stuck,
+    supervision,
+    system_keys,
+    tasks,
+    users,
+)
 from console.guard import (
+    FOLLOW,
+    FOLLOWING,
     PATH,
+    FollowNeeded,
     FormRefused,
     PasswordNeeded,
     SignInNeeded,
@@ -25,12 +56,15 @@ from console.guard import (
     guard,
     sign_in_path,
 )
+from console.identity_provider import identity_provider
 from console.language import language_of
+from console.live import Live
 from console.rendering import STATIC, page
 from console.tries import Tries
 from domain.access import Act
 from domain.errors import OneWindowError
 from storage.accounts import Accounts
+from storage.watching import Watching
 
 # Nothing from elsewhere, nothing inline, in no frame: a text that somebody smuggled onto a page
 # stays a text.
@@ -43,6 +77,7 @@ _HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 
@@ -52,7 +87,33 @@ _FORM_REFUSED = Problem(
 
 _FORM_UNREADABLE = Problem("form-unreadable", 400, "The form cannot be read", "表单无法读取")
 
-MODULES = (signing_in, tasks, cases, supervision)
+# Addresses of one name come before those that have an id in its place.
+MODULES = (
+    signing_in,
+    provider_sign_in,
+    live,
+    selected,
+    opinions,
+    tasks,
+    applying,
+    importing,
+    case_actions,
+    cases,
+    behind,
+    escalations,
+    supervision,
+    following,
+    guide,
+    administration,
+    stuck,
+    replays,
+    repairs,
+    calendar_years,
+    policies,
+    users,
+    acts,
+    system_keys,
+)
 """The modules that hold pages; another one is added here."""
 
 
@@ -71,6 +132,20 @@ def mount(api: FastAPI) -> FastAPI:
     """Serve the console at `/console`, with the services of an API; return the console."""
     services: Services = api.state.services
     console = build(services)
+    live: Live = console.state.live
+    served = api.router.lifespan_context
+
+    @asynccontextmanager
+    async def with_live(app: FastAPI) -> AsyncIterator[Any]:
+        async with served(app) as state:
+            try:
+                yield state
+            finally:
+                await live.close()
+
+    api.router.lifespan_context = with_live
+    api.state.larger_bodies[attaching.PATHS] = attaching.limit_of(services.settings)
+    api.state.larger_bodies[importing.PATHS] = importing.LIMIT_BYTES
     api.mount(PATH, Headers(console))
     api.add_api_route("/", _to_console, include_in_schema=False)
     return console
@@ -86,6 +161,10 @@ def build(services: Services) -> FastAPI:
     console.state.services = services
     console.state.accounts = Accounts(services.casefile.engine)
     console.state.tries = Tries()
+    console.state.live = Live(Watching(services.casefile.engine))
+    console.state.provider = identity_provider(services.settings)
+    console.state.provider_tries = Tries()
+    console.state.opinion_tries = Tries()
     for module in MODULES:
         console.include_router(module.router)
     for route in pages():
@@ -93,6 +172,8 @@ def build(services: Services) -> FastAPI:
     console.mount("/static", StaticFiles(directory=STATIC), name="static")
     console.add_exception_handler(SignInNeeded, _to_sign_in)
     console.add_exception_handler(PasswordNeeded, _to_password)
+    console.add_exception_handler(FollowNeeded, _to_following)
+    console.add_exception_handler(ClientDisconnect, _to_nobody)
     for kind in (FormRefused, OneWindowError, Refused, RequestValidationError, HTTPException):
         console.add_exception_handler(kind, _refused)
     console.add_exception_handler(Exception, _refused)
@@ -105,6 +186,16 @@ async def _to_console() -> Response:
 
 async def _to_sign_in(request: Request, _error: Exception) -> Response:
     return _elsewhere(request, sign_in_path(request))
+
+
+async def _to_following(request: Request, _error: Exception) -> Response:
+    has_ended = "?ended=yes" if FOLLOWING in request.cookies else ""
+    return _elsewhere(request, f"{FOLLOW}{has_ended}")
+
+
+async def _to_nobody(_request: Request, _error: Exception) -> Response:
+    """Answer whoever left before the form had come: a check that a later one took the place of."""
+    return Response(status_code=400)
 
 
 async def _to_password(request: Request, _error: Exception) -> Response:
@@ -157,10 +248,11 @@ class Headers:
             return
         is_static = scope["path"].startswith(f"{PATH}/static/")
         kept = "public, max-age=31536000, immutable" if is_static else "no-store"
-        headers = [
-            (name.lower().encode(), value.encode())
-            for name, value in {**_HEADERS, "Cache-Control": kept}.items()
-        ]
+        told = {**_HEADERS, "Cache-Control": kept}
+        if scope.get("scheme") == "https":
+            # Once by https, no more by http: whoever sits between must not lead people back to it.
+            told["Strict-Transport-Security"] = "max-age=31536000"
+        headers = [(name.lower().encode(), value.encode()) for name, value in told.items()]
 
         has_answered = False
 

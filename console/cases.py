@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from api import applications
+from api import applications, case_documents, previews
 from api.services import Services, Serving
 from console.guard import PATH, Guarded, Visitor
 from console.lights import Lit, lit, most_urgent, words_of
@@ -18,10 +19,13 @@ from console.rendering import page, query
 from console.words import CODES, REPORTS
 from domain.access import Act
 from domain.clocks import Light
+from domain.connection import Action, TaskKind, check_action
+from domain.errors import IllegalAction
 from domain.policy import Policy
 from domain.words import Words
 from policy.loader import policy_for
 from storage.open_tasks import open_tasks_of
+from storage.reading import CaseRecord
 from storage.reveals import record_reveal
 
 router = APIRouter()
@@ -42,9 +46,10 @@ async def list_cases(request: Request, visitor: Guarded, services: Serving) -> R
 
 @router.post("/cases", name=Act.SEE_CASES)
 async def search_cases(request: Request, visitor: Guarded, services: Serving) -> Response:
-    """Look for cases by number, name or address.
+    """Look for cases by number, name, address or telephone number.
 
-    What is looked for may be a name, so it is sent in a form and stands in no address (RB-13.3).
+    What is looked for may be a name or a telephone number, so it is sent in a form and stands in
+    no address (RB-13.3).
     """
     form = await request.form()
     wanted = _wanted({name: str(value) for name, value in form.items()})
@@ -159,6 +164,9 @@ async def _case(
     clocks = await applications.get_clocks(no, caller, services)
     record = await services.reading.case(no)
     policy = policy_for(case["policy"])
+    # Whoever has just taken a case in sees what to look at, and hands over its slip.
+    is_just_taken = "taken" in request.query_params and visitor.may(Act.SUBMIT_APPLICATION)
+    receipt = await previews.receipt_again(no, caller, services) if is_just_taken else None
     days = (await services.calendars.version(record.calendar)).calendar
     civil_now = record.clock.civil(services.now())
     events = await applications.get_events(no, caller, services)
@@ -168,15 +176,15 @@ async def _case(
             "task": task,
             "owner": names[task["owed_by"]],
             "light": lit(
-                record_of.due_on,
+                task["due_on"] and date.fromisoformat(task["due_on"]),
                 civil_now,
                 days,
                 policy,
-                is_provisional=record_of.is_provisional,
-                is_suspended=record_of.is_suspended,
+                is_provisional=task["is_provisional"],
+                is_suspended=task["is_suspended"],
             ),
         }
-        for task, record_of in zip(tasks, await services.reading.tasks_of(no), strict=True)
+        for task in tasks
         if task["state"] == "open"
     ]
     return page(
@@ -197,9 +205,25 @@ async def _case(
             {"document": each, "rule": policy_document(policy, each["kind"])}
             for each in await applications.get_documents(no, caller, services)
         ],
+        ahead=await previews.get_ahead(no, caller, services),
+        files=await case_documents.get_task_documents(no, caller, services),
+        receipt=receipt,
+        may_withdraw=visitor.may(Act.WITHDRAW_CASE) and is_withdrawable(record),
+        is_withdrawn_now="withdrawn" in request.query_params,
         events=events,
         titles={task["id"]: task["title"] for task in tasks},
     )
+
+
+def is_withdrawable(case: CaseRecord) -> bool:
+    """Whether the table of actions lets a case be withdrawn where it stands."""
+    if case.ending is not None:
+        return False
+    try:
+        check_action(Action.WITHDRAW, TaskKind(case.reached) if case.reached else None)
+    except IllegalAction:
+        return False
+    return True
 
 
 def policy_document(policy: Policy, kind: str) -> Words:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
-from console.words import LIGHTS
-from domain.clocks import Light, light_of_due
+from domain.clocks import Light, light_of_due, overdue_before
+from domain.light_words import light_words
 from domain.policy import Policy
 from domain.words import Words
-from domain.working_time import Calendar, WorkingDays, alarm_at, civil_date, deadline
+from domain.working_time import Calendar, WorkingDays, civil_date, deadline
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +55,7 @@ def lit(
 
 def words_of(light: Light, left: int) -> Words:
     """Say a light and the working days left; negative days are over."""
-    name = LIGHTS[light]
-    if left > 0:
-        left_zh, left_en = f"剩余 {left} 个工作日", f"{_days(left)} left"
-    elif left < 0:
-        left_zh, left_en = f"已逾期 {-left} 个工作日", f"{_days(-left)} over"
-    elif light is Light.RED:
-        left_zh, left_en = "已逾期，不足 1 个工作日", "over by less than a working day"
-    else:
-        left_zh, left_en = "今日到期", "due today"
-    return Words(f"{name.zh}：{left_zh}", f"{name.en}: {left_en}")
+    return light_words(light, left)
 
 
 def most_urgent(found: Iterable[Lit]) -> Lit | None:
@@ -74,15 +65,9 @@ def most_urgent(found: Iterable[Lit]) -> Lit | None:
 
 def red_before(civil_now: datetime, policy: Policy) -> date:
     """Return the date so that what is due before it is red now (RB-1.4)."""
-    today = civil_date(civil_now)
-    has_closed = civil_now > alarm_at(today, policy.working_time.hours)
-    return today + timedelta(days=1) if has_closed else today
+    return overdue_before(civil_now, policy.working_time.hours)
 
 
 def yellow_before(civil_now: datetime, days: Calendar, policy: Policy) -> date:
     """Return the date so that what is due before it is yellow or red now."""
     return deadline(days, civil_date(civil_now), WorkingDays(policy.lights.yellow_at + 1)).due_on
-
-
-def _days(count: int) -> str:
-    return f"{count} working day{'' if count == 1 else 's'}"

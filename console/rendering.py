@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse
 
 from api.services import Services
 from console import words
-from console.guard import FORM_TOKEN, PATH, VISIT, Visitor, keep
+from console.guard import FOLLOW, FORM_TOKEN, PATH, VISIT, Visitor, keep, kept
 from console.language import Language, said
 from domain.access import Act
 from domain.errors import FieldProblem
@@ -28,9 +28,16 @@ STATIC = Path(__file__).parent / "static"
 MENU: tuple[tuple[Act, str], ...] = (
     (Act.SEE_TASKS, "/tasks"),
     (Act.SEE_CASES, "/cases"),
+    (Act.SUBMIT_APPLICATION, "/cases/new"),
     (Act.SEE_SUPERVISION, "/supervision"),
+    (Act.SEE_NOTICES, "/escalations"),
+    (Act.WHY_THIS_DATE, "/deadline"),
+    (Act.SEE_ADMINISTRATION, "/admin"),
 )
 """What stands on the left, each for those whose role has it."""
+
+TEXT_SIZE = "onewindow_text_size"
+"""The cookie of those who want larger text on the pages for the public (关怀版)."""
 
 _WEEKDAYS = "一二三四五六日"
 
@@ -75,13 +82,22 @@ def page(
         speed=services.settings.clock.speed,
         agency=_agency(visitor, services.policy),
         query=query,
+        frame=_frame(request),
+        is_large=request.cookies.get(TEXT_SIZE) == "large",
         form_token=lambda: _FORM_TOKEN.format(FORM_TOKEN, visitor.form_token),
         **context,
     )
     response = HTMLResponse(body, status_code=status)
-    if visitor.account is None and request.cookies.get(VISIT) != visitor.secret:
+    is_nobody = visitor.account is None and visitor.follows is None
+    if is_nobody and kept(request, VISIT) != visitor.secret:
         keep(response, request, VISIT, visitor.secret)
     return response
+
+
+def _frame(request: Request) -> str:
+    """Return what a page stands in: that of the public, or that of those who work here."""
+    is_public = request.url.path.startswith((FOLLOW, f"{PATH}/guide"))
+    return "base_public.html" if is_public else "base.html"
 
 
 def _menu(visitor: Visitor) -> list[tuple[Act, str]]:
@@ -198,4 +214,6 @@ def _field_words(field: str) -> Words:
     named = words.FIELDS.get(general) or words.FIELDS.get(parts[0]) or Words(field, field)
     if not positions:
         return named
+    if parts[:2] == ["route", "segments"]:
+        return Words(f"第 {positions[0]} 段{named.zh}", f"Segment {positions[0]}, {named.en}")
     return Words(f"第 {positions[0]} 项{named.zh}", f"Item {positions[0]}, {named.en.lower()}")

@@ -1,7 +1,7 @@
 """Signing in and out, the own password, the language.
 
-Accounts of a city's own identity provider (OIDC) come later: whoever it names takes the same way
-from `_signed_in` on, and the pages behind it know no difference.
+Whom the city's identity provider names (`console.provider_sign_in`) takes the same way from
+`led_on` on, and the pages behind it know no difference.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from console.guard import (
     SESSION,
     VISIT,
     Guarded,
+    Visitor,
     drop,
     keep,
 )
+from console.identity_provider import IdentityProvider
 from console.language import LANGUAGE, is_language
 from console.rendering import Problems, page
 from console.tries import Tries
@@ -46,44 +48,89 @@ async def home(visitor: Guarded) -> Response:
 
 
 @router.get("/sign-in", name=Act.SIGN_IN)
-async def sign_in_page(request: Request, visitor: Guarded, next: str = "") -> Response:  # noqa: A002
-    """Ask for account and password."""
+async def sign_in_page(
+    request: Request,
+    visitor: Guarded,
+    next: str = "",  # noqa: A002
+    left: str = "",
+) -> Response:
+    """Ask for account and password; or say where else one may still be signed in."""
     if visitor.account is not None:
         return RedirectResponse(f"{PATH}/", status_code=303)
-    return page(request, visitor, "sign_in.html", refused=None, next=_ours(next), account_id="")
+    return await sign_in_form(request, visitor, go_on=ours(next), has_left=left == "provider")
+
+
+async def sign_in_form(
+    request: Request,
+    visitor: Visitor,
+    *,
+    status: int = 200,
+    refused: str | None = None,
+    trouble: str | None = None,
+    subject: str | None = None,
+    go_on: str = "",
+    account_id: str = "",
+    has_left: bool = False,
+) -> Response:
+    """Show the ways in, and why the last one failed.
+
+    Args:
+        refused: why the password was.
+        trouble: why the identity provider led nobody in.
+        subject: who somebody is there whom no account is linked to.
+        has_left: a session that the identity provider vouched for has just ended.
+    """
+    provider: IdentityProvider | None = request.app.state.provider
+    elsewhere = None
+    if has_left and provider is not None:
+        elsewhere = await provider.sign_out_address(our_address(request, f"{PATH}/sign-in"))
+    return page(
+        request,
+        visitor,
+        "sign_in.html",
+        status=status,
+        back=None if status == 200 else f"{PATH}/sign-in",
+        refused=refused,
+        trouble=trouble,
+        subject=subject,
+        provider=provider,
+        has_left=has_left and provider is not None,
+        elsewhere=elsewhere,
+        next=go_on,
+        account_id=account_id,
+    )
 
 
 @router.post("/sign-in", name=Act.SIGN_IN)
 async def sign_in(request: Request, visitor: Guarded, services: Serving) -> Response:
     """Let somebody in, or say that account and password do not fit, and no more."""
     began = monotonic()
+    if visitor.account is not None:
+        return RedirectResponse(f"{PATH}/", status_code=303)
     form = await request.form()
     account_id, password = str(form.get("account", "")).strip(), str(form.get("password", ""))
-    go_on = _ours(str(form.get("next", "")))
+    go_on = ours(str(form.get("next", "")))
     tries: Tries = request.app.state.tries
     accounts: Accounts = request.app.state.accounts
     now = services.now()
     refused, status, token = "wrong", 401, None
-    if not tries.take(request.client.host if request.client else "", now):
+    address = request.client.host if request.client else ""
+    if not tries.take(address, now):
         refused, status = "too_many", 429
     elif len(password) <= LONGEST_PASSWORD:
         token = await accounts.sign_in(account_id, password, at=now)
     if token is None:
         await asyncio.sleep(REFUSED_AFTER_S - (monotonic() - began))
-        return page(
-            request,
-            visitor,
-            "sign_in.html",
-            status=status,
-            back=f"{PATH}/sign-in",
-            refused=refused,
-            next=go_on,
-            account_id=account_id,
+        return await sign_in_form(
+            request, visitor, status=status, refused=refused, go_on=go_on, account_id=account_id
         )
-    return _signed_in(request, token, go_on or f"{PATH}/")
+    # An office behind one address signs in at half past eight, and is no machine that guesses.
+    tries.give_back(address)
+    return led_on(request, token, go_on or f"{PATH}/")
 
 
-def _signed_in(request: Request, token: str, path: str) -> Response:
+def led_on(request: Request, token: str, path: str) -> Response:
+    """Lead somebody on whose session has just begun."""
     response = RedirectResponse(path, status_code=303)
     drop(response, request, VISIT)
     keep(response, request, SESSION, token)
@@ -91,11 +138,19 @@ def _signed_in(request: Request, token: str, path: str) -> Response:
 
 
 @router.post("/sign-out", name=Act.SIGN_OUT)
-async def sign_out(request: Request, visitor: Guarded) -> Response:
-    """End the session."""
+async def sign_out(request: Request, visitor: Guarded, services: Serving) -> Response:
+    """End the session; or every session of this account."""
     accounts: Accounts = request.app.state.accounts
-    await accounts.sign_out(visitor.secret)
-    response = RedirectResponse(f"{PATH}/sign-in", status_code=303)
+    form = await request.form()
+    issuer = await accounts.sign_out(visitor.secret)
+    if form.get("everywhere"):
+        account = visitor.signed_in.id
+        await accounts.end_sessions(account, at=services.now(), by=account)
+    provider: IdentityProvider | None = request.app.state.provider
+    is_elsewhere = provider is not None and issuer == provider.issuer
+    response = RedirectResponse(
+        f"{PATH}/sign-in?left=provider" if is_elsewhere else f"{PATH}/sign-in", status_code=303
+    )
     drop(response, request, SESSION)
     return response
 
@@ -103,7 +158,7 @@ async def sign_out(request: Request, visitor: Guarded) -> Response:
 @router.get("/password", name=Act.CHANGE_PASSWORD)
 async def password_page(request: Request, visitor: Guarded) -> Response:
     """Ask for a password of one's own."""
-    return page(request, visitor, "password.html", problems=Problems())
+    return _password_form(request, visitor, Problems())
 
 
 @router.post("/password", name=Act.CHANGE_PASSWORD)
@@ -123,16 +178,23 @@ async def change_password(request: Request, visitor: Guarded, services: Serving)
             )
         )
     if problems:
-        return page(
-            request,
-            visitor,
-            "password.html",
-            status=422,
-            back=f"{PATH}/password",
-            problems=Problems(problems),
-        )
+        return _password_form(request, visitor, Problems(problems))
     token = await accounts.sign_in(account.id, new, at=now)
-    return _signed_in(request, token, f"{PATH}/") if token else await sign_out(request, visitor)
+    if token is None:  # Locked or disabled meanwhile.
+        return await sign_out(request, visitor, services)
+    return led_on(request, token, f"{PATH}/")
+
+
+def _password_form(request: Request, visitor: Visitor, problems: Problems) -> Response:
+    return page(
+        request,
+        visitor,
+        "password.html",
+        status=422 if problems else 200,
+        back=f"{PATH}/password",
+        problems=problems,
+        provider=request.app.state.provider,
+    )
 
 
 @router.get("/language/{language}", name=Act.CHOOSE_LANGUAGE)
@@ -140,12 +202,17 @@ async def choose_language(
     request: Request, language: str, visitor: Guarded, back: str = ""
 ) -> Response:
     """Go on in the other language, where one was."""
-    response = RedirectResponse(_ours(back) or f"{PATH}/", status_code=303)
+    response = RedirectResponse(ours(back) or f"{PATH}/", status_code=303)
     if is_language(language):
         keep(response, request, LANGUAGE, language, max_age=_A_YEAR_S)
     return response
 
 
-def _ours(path: str) -> str:
+def our_address(request: Request, path: str) -> str:
+    """Return the address of a page of ours as whoever asks spells it, host included."""
+    return f"{request.url.scheme}://{request.url.netloc}{path}"
+
+
+def ours(path: str) -> str:
     """Return an address to go on to if it is one of our pages; nobody is led elsewhere."""
     return path if _OURS.fullmatch(path) and "//" not in path else ""

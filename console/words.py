@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from domain import application_words, light_words
 from domain.access import Act
 from domain.accounts import StaffRole
-from domain.clocks import Light
 from domain.connection import Code, Ending
+from domain.opinions import View
+from domain.route_words import FACTS
 from domain.task_events import TaskEventKind
 from domain.words import Words
 
@@ -28,6 +30,7 @@ ACTS: Mapping[str, Words] = {
     Act.SIGN_IN: Words("登录", "Sign in"),
     Act.CHOOSE_LANGUAGE: Words("选择语言", "Choose the language"),
     Act.CHANGE_PASSWORD: Words("修改密码", "Change password"),
+    Act.LINK_IDENTITY: Words("关联统一身份", "Link an identity"),
     Act.SIGN_OUT: Words("退出", "Sign out"),
     Act.COME_HOME: Words("首页", "Home"),
     Act.SEE_CASES: Words("办件查询", "Cases"),
@@ -37,6 +40,38 @@ ACTS: Mapping[str, Words] = {
     Act.DECIDE_TASK: Words("办理", "Decide"),
     Act.SUSPEND_TASK: Words("中止计时", "Stop the clock"),
     Act.SEE_SUPERVISION: Words("督导总览", "Supervision"),
+    Act.SEE_GUIDE: Words("办事指南", "Guide"),
+    Act.CHOOSE_TEXT_SIZE: Words("选择字号", "Choose the size of the text"),
+    Act.BEGIN_FOLLOWING: Words("进度查询", "Follow a case"),
+    Act.FOLLOW_CASE: Words("查看本人办件", "Follow one's own case"),
+    Act.ANSWER_AS_APPLICANT: Words("申请人办理", "Answer as the applicant"),
+    Act.RENEW_FOLLOW_SECRET: Words("更换查询码", "Give a new follow code"),
+    Act.WHY_THIS_DATE: Words("期限推算", "Why this date"),
+    Act.SEE_CALENDAR: Words("工作日历", "Working-day calendar"),
+    Act.PUBLISH_CALENDAR: Words("发布工作日历", "Publish the calendar"),
+    Act.SEE_POLICIES: Words("政策版本", "Policy versions"),
+    Act.SEE_ADMINISTRATION: Words("系统管理", "Administration"),
+    Act.SEE_STUCK: Words("卡滞检查", "What is stuck"),
+    Act.REPLAY_CASES: Words("重放校验", "Replays"),
+    Act.SEE_REPAIRS: Words("修复记录", "Repairs"),
+    Act.REPAIR_CASES: Words("修复办件", "Repair cases"),
+    Act.MANAGE_ACCOUNTS: Words("账号管理", "Accounts"),
+    Act.SEE_ACTS: Words("操作记录", "Record of actions"),
+    Act.SUBMIT_APPLICATION: Words("提交申请", "Submit an application"),
+    Act.WITHDRAW_CASE: Words("撤件", "Withdraw a case"),
+    Act.REPORT_ON_TASK: Words("上报办理情况", "Report on a task"),
+    Act.PUT_DOCUMENT: Words("上传文件", "Put a document with a task"),
+    Act.ASK_OPINION: Words("征求意见", "Ask for an opinion"),
+    Act.PREVIEW_PERMITS: Words("审批事项预览", "Preview permits"),
+    Act.SEE_NOTICES: Words("通知", "Notices"),
+    Act.ANSWER_NOTICE: Words("签收和回复通知", "Answer a notice"),
+    Act.SEE_UNDELIVERED: Words("未送达", "Undelivered"),
+    Act.FETCH_STATES: Words("办件状态交换", "Fetch states of items"),
+    Act.MANAGE_KEYS: Words("系统密钥", "Keys of systems"),
+    Act.READ_CLOCK: Words("业务时间", "Civil time"),
+    Act.READ_CALENDAR: Words("查询工作日历", "Read the calendar"),
+    Act.ASK_DEADLINE: Words("工作日推算", "Ask for a deadline"),
+    Act.GIVE_OPINION: Words("答复征求意见", "Give an opinion"),
 }
 
 STATES: Mapping[str, Words] = {"open": Words("办理中", "Open"), "ended": Words("已办结", "Ended")}
@@ -81,6 +116,12 @@ CODES: Mapping[str, Words] = {
     Code.ENERGISED: Words("已送电", "Energised"),
 }
 
+OPINIONS: Mapping[str, Words] = {
+    View.AGREE: Words("同意", "Agrees"),
+    View.REMARKS: Words("有意见或建议", "Has remarks"),
+    View.DISAGREE: Words("不同意", "Disagrees"),
+}
+
 ITEM_OUTCOMES: Mapping[str, Words] = {
     "approved": Words("通过", "Approved"),
     "approved_with_conditions": Words("附条件通过", "Approved with conditions"),
@@ -89,47 +130,27 @@ ITEM_OUTCOMES: Mapping[str, Words] = {
     "not_accepted": Words("不予受理", "Not accepted"),
 }
 
-CHANNELS: Mapping[str, Words] = {
-    "window": Words("综合服务窗口", "Window"),
-    "online_hall": Words("政务服务网", "Online hall"),
-    "yueshengshi": Words("粤省事", "Yueshengshi"),
-    "utility_hall": Words("营业厅", "Utility hall"),
-}
-VOLTAGES: Mapping[str, Words] = {"low": Words("低压", "Low"), "high": Words("高压", "High")}
-SUPPLIES: Mapping[str, Words] = {
-    "single": Words("单电源", "Single source"),
-    "dual": Words("双电源", "Dual source"),
-}
-PURPOSES: Mapping[str, Words] = {
-    "permanent": Words("永久用电", "Permanent"),
-    "temporary": Words("临时用电", "Temporary"),
-}
-APPLICANT_KINDS: Mapping[str, Words] = {
-    "person": Words("个人", "Person"),
-    "enterprise": Words("企业", "Enterprise"),
-}
-SIZES: Mapping[str, Words] = {
-    "micro": Words("微型", "Micro"),
-    "small": Words("小型", "Small"),
-    "medium": Words("中型", "Medium"),
-    "large": Words("大型", "Large"),
-}
-ID_TYPES: Mapping[str, Words] = {
-    "resident_id": Words("居民身份证", "Resident identity card"),
-    "hmt_residence_permit": Words("港澳台居民居住证", "Residence permit (HK, Macao, Taiwan)"),
-    "foreign_permit": Words("外国人永久居留证", "Foreigner's residence permit"),
-    "uscc": Words("统一社会信用代码", "Unified social credit code"),
-}
+CHANNELS: Mapping[str, Words] = application_words.CHANNELS
+VOLTAGES: Mapping[str, Words] = application_words.VOLTAGES
+SUPPLIES: Mapping[str, Words] = application_words.SUPPLIES
+PURPOSES: Mapping[str, Words] = application_words.PURPOSES
+APPLICANT_KINDS: Mapping[str, Words] = application_words.APPLICANT_KINDS
+SIZES: Mapping[str, Words] = application_words.SIZES
+ID_TYPES: Mapping[str, Words] = application_words.ID_TYPES
 INVESTMENTS: Mapping[str, Words] = {
     "utility_pays": Words("供电企业投资", "The utility pays"),
     "utility_standard": Words("按供电企业标准", "By the utility's standard"),
     "needs_person": Words("待人工判定", "A person decides"),
 }
 
-LIGHTS: Mapping[str, Words] = {
-    Light.GREEN: Words("绿灯", "Green"),
-    Light.YELLOW: Words("黄灯", "Yellow"),
-    Light.RED: Words("红灯", "Red"),
+LIGHTS: Mapping[str, Words] = light_words.NAMES
+
+SHADES: Mapping[str, Words] = {
+    "red": Words("红灯 已逾期", "Red, overdue"),
+    "yellow": Words("黄灯 即将到期", "Yellow, due soon"),
+    "green": Words("绿灯 期限充裕", "Green, in time"),
+    "suspended": Words("计时中止", "Suspended"),
+    "none": Words("无时限", "No limit"),
 }
 
 REPORTS: Mapping[str, Words] = {
@@ -175,11 +196,30 @@ EVENTS: Mapping[str, Words] = {
     "repair_begun": Words("修复开始", "Repair begun"),
     "repair_ended": Words("修复结束", "Repair ended"),
     "numbers_shown": Words("查看完整号码", "Numbers shown"),
+    "follow_secret_renewed": Words("更换查询码", "New follow code given"),
     "ended": Words("办结", "Ended"),
 }
 
 # What a form's field is called where a problem with it is told; `*` stands for a position.
 FIELDS: Mapping[str, Words] = {
+    "applicant.kind": Words("申请人类型", "Kind of applicant"),
+    "applicant.name": Words("申请人名称", "Applicant"),
+    "applicant.id_type": Words("证件类型", "Identity paper"),
+    "applicant.id_number": Words("证件号码", "Identity number"),
+    "applicant.phone": Words("联系电话", "Phone"),
+    "applicant.size": Words("企业规模", "Size of the enterprise"),
+    "site.address": Words("用电地址", "Address"),
+    "site.district": Words("区县", "District"),
+    "voltage": Words("电压", "Voltage"),
+    "supply": Words("供电电源", "Supply"),
+    "purpose": Words("用电性质", "Purpose"),
+    "capacity_kva": Words("用电容量", "Capacity"),
+    "channel": Words("渠道", "Channel"),
+    "consent_to_certificates": Words("同意调取电子证照", "Consent to e-certificates"),
+    "documents.identity": Words("身份证明材料", "Proof of identity"),
+    "documents.ownership": Words("权属证明材料", "Proof of ownership"),
+    "reason": Words("原因", "Reason"),
+    "file": Words("文件", "File"),
     "current": Words("当前密码", "Current password"),
     "new": Words("新密码", "New password"),
     "again": Words("再次输入新密码", "New password again"),
@@ -190,6 +230,20 @@ FIELDS: Mapping[str, Words] = {
     "competent": Words("应征询的部门", "Competent department"),
     "is_central_urban": Words("是否中心城区", "Central urban area"),
     "route": Words("线路方案", "Route"),
+    **{f"route.segments.*.{fact}": words for fact, words in FACTS.items()},
+    "document": Words("办理文书", "Document"),
+    "items.*.document": Words("决定文书", "The decision itself"),
+    "items.*.file": Words("决定文书", "The decision itself"),
+    "holder": Words("承办人员", "Holder"),
+    "to": Words("承办人员", "Holder"),
+    "case": Words("办件编号", "Case number"),
+    "task": Words("任务", "Tasks"),
+    "unit": Words("单位名称", "Unit"),
+    "answer_by": Words("答复期限", "Answer by"),
+    "question": Words("征求内容", "What is asked"),
+    "opinion": Words("意见", "Opinion"),
+    "text": Words("说明", "Remarks"),
+    "by_unit": Words("答复单位", "Your unit"),
     "items": Words("审批事项", "Items"),
     "items.*.outcome": Words("结果", "Outcome"),
     "items.*.document_no": Words("文号", "Document number"),
@@ -199,4 +253,27 @@ FIELDS: Mapping[str, Words] = {
     "items.*.papers_by": Words("补齐期限", "Papers until"),
     "ground": Words("书面理由", "Written ground"),
     "procedure": Words("特别程序种类", "Special procedure"),
+    "agency": Words("单位", "Agency"),
+    "label": Words("用于哪个系统", "For which system"),
+    "days": Words("有效天数", "Days it lasts"),
+    "overlap_days": Words("原密钥继续可用天数", "Days the old key goes on"),
+    "confirm": Words("确认", "Confirmation"),
+    "option": Words("修复方式", "Repair"),
+    "kind": Words("修复方式", "Kind of repair"),
+    "case_no": Words("办件编号", "Case number"),
+    "cases": Words("办件编号", "Case numbers"),
+    "per_second": Words("每秒件数", "Cases in a second"),
+    "year": Words("年份", "Year"),
+    "notice": Words("依据的通知", "Notice it rests on"),
+    "notice_text": Words("通知全文", "Text of the notice"),
+    "holidays": Words("放假日期", "Days off"),
+    "make_up_days": Words("调休上班日期", "Make-up working days"),
+    "working_days": Words("期限", "Limit"),
+    "from": Words("起算日期", "From"),
+    "excluded": Words("扣除的时段", "Excluded"),
+    "account_id": Words("账号", "Account"),
+    "display_name": Words("显示名称", "Shown as"),
+    "by": Words("账号", "Account"),
+    "since": Words("开始日期", "From"),
+    "until": Words("结束日期", "To"),
 }

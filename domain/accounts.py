@@ -6,11 +6,12 @@ An account belongs to one agency and has its role, or to an administrator and ha
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from domain.errors import FieldProblem, OneWindowError
+from domain.errors import FieldProblem, InputRefused, OneWindowError
 
 
 class StaffRole(StrEnum):
@@ -54,6 +55,23 @@ class NewAccount:
     role: StaffRole
 
 
+LONGEST_SUBJECT = 255
+"""As OpenID Connect has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderIdentity:
+    """Who somebody is at an identity provider; only both together name one person for good.
+
+    Attributes:
+        issuer: the provider's address.
+        subject: what it calls the person, and never calls another.
+    """
+
+    issuer: str
+    subject: str
+
+
 class AccountExists(OneWindowError):
     """The id is taken; an id is never given to somebody else."""
 
@@ -68,6 +86,94 @@ class UnknownAccount(OneWindowError):
     def __init__(self, account_id: str) -> None:
         super().__init__(f"no account {account_id}")
         self.account_id = account_id
+
+
+class LastAdministrator(OneWindowError):
+    """Nobody could be let in any more, nor anything be mended, if this account were disabled."""
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(f"{account_id} is the last administrator")
+        self.account_id = account_id
+
+
+class IdentityTaken(OneWindowError):
+    """The identity belongs to another account, or the account has another one.
+
+    Attributes:
+        account_id: the account that stands in the way.
+    """
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(f"account {account_id} is linked already")
+        self.account_id = account_id
+
+
+class NotLinked(OneWindowError):
+    """No account is linked to this identity."""
+
+
+class AccountDisabled(OneWindowError):
+    """The account is there, but nobody gets in under it."""
+
+
+def is_subject(text: object) -> bool:
+    """Whether `text` can be what a provider calls a person: ASCII, without control characters."""
+    return (
+        isinstance(text, str)
+        and 0 < len(text) <= LONGEST_SUBJECT
+        and text.isascii()
+        and text.isprintable()
+    )
+
+
+LONGEST_NAME = 100
+
+
+def new_account(
+    account_id: str, name: str, agency: str | None, roles: Mapping[str, str]
+) -> NewAccount:
+    """Put an account together that somebody asks for.
+
+    Args:
+        name: how it is shown to itself; empty: its id.
+        agency: None for an administrator.
+        roles: of every agency; those that no person works for, as the applicant's, are none.
+
+    Raises:
+        InputRefused: it cannot be; names every field.
+    """
+    problems = []
+    if not is_account_id(account_id):
+        problems.append(
+            FieldProblem(
+                "account_id",
+                "is no id; it has 2 to 40 letters a-z, digits and hyphens, and begins with a "
+                "letter",
+                "须为 2 至 40 个小写字母、数字或连字符，以字母开头",
+            )
+        )
+    elif account_id in roles:
+        problems.append(
+            FieldProblem(
+                "account_id", "is an agency; name a desk or post of it", "是单位代码，请填写席位"
+            )
+        )
+    staffed = {each: role for each, role in roles.items() if role in set(StaffRole)}
+    if agency is not None and agency not in staffed:
+        choices = ", ".join(staffed)
+        problems.append(FieldProblem("agency", f"choose one of {choices}", "请选择单位"))
+    if len(name) > LONGEST_NAME or not name.isprintable():
+        problems.append(
+            FieldProblem(
+                "display_name",
+                f"has {LONGEST_NAME} characters at most, all of them printable",
+                f"不超过 {LONGEST_NAME} 个可见字符",
+            )
+        )
+    if problems:
+        raise InputRefused(*problems)
+    role = StaffRole.ADMINISTRATOR if agency is None else StaffRole(staffed[agency])
+    return NewAccount(account_id, name or account_id, agency, role)
 
 
 def is_account_id(text: str) -> bool:

@@ -23,9 +23,10 @@ _SHOWN = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
 _LINE = rf"^[^\s{_SHOWN}]([^{_SHOWN}]*[^\s{_SHOWN}])?$"
 
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_LINE)]
-_Number = Annotated[
+IdNumber = Annotated[
     str, StringConstraints(min_length=1, max_length=32, pattern=_LINE, to_upper=True)
 ]
+Phone = Annotated[str, StringConstraints(min_length=1, max_length=32, pattern=_LINE)]
 
 
 class _Body(BaseModel):
@@ -42,8 +43,8 @@ class Applicant(_Body):
     kind: ApplicantKind
     name: Line
     id_type: IdType
-    id_number: _Number
-    phone: Annotated[str, StringConstraints(min_length=1, max_length=32, pattern=_LINE)]
+    id_number: IdNumber
+    phone: Phone
     size: Size | None = None
 
 
@@ -107,6 +108,7 @@ def check_application(application: Application, policy: Policy, on: date) -> Che
         + check_identity(applicant.id_type, applicant.id_number, on)
         + check_phone(applicant.phone)
         + Checked(problems=tuple(_document_problems(application)))
+        + Checked(warnings=tuple(_site_warnings(application, policy)))
         + _supply_checked(application, policy)
     )
 
@@ -152,6 +154,18 @@ def _document_problems(application: Application) -> Iterator[FieldProblem]:
                 "belongs to the identity document",
                 "委托授权仅随身份证明材料填写",
             )
+
+
+def _site_warnings(application: Application, policy: Policy) -> Iterator[FieldProblem]:
+    """Say so where the address names another district than the one chosen."""
+    named = [code for code, each in policy.districts.items() if each.zh in application.site.address]
+    if named and application.site.district not in named:
+        others = policy.districts[named[0]]
+        yield FieldProblem(
+            "site.district",
+            f"the address names {others.en}: is it the right district?",
+            f"用电地址中写有{others.zh}，与所选区县不一致，请核对",
+        )
 
 
 def _supply_checked(application: Application, policy: Policy) -> Checked:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
 from itertools import pairwise
@@ -410,6 +410,16 @@ def light(left: int, has_passed: bool, yellow_at: int) -> Light:
     if has_passed:
         return Light.RED
     return Light.YELLOW if left <= yellow_at else Light.GREEN
+
+
+def overdue_before(civil_now: datetime, hours: BusinessHours) -> date:
+    """Return the date so that what is due before it is red now (RB-1.4).
+
+    Args:
+        civil_now: aware.
+    """
+    today = civil_date(civil_now)
+    return today + timedelta(days=1) if civil_now > alarm_at(today, hours) else today
 
 
 def light_of_due(

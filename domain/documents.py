@@ -26,7 +26,7 @@ MAGIC = {
 ENDINGS = {"application/pdf": "pdf", "image/png": "png", "image/jpeg": "jpg"}
 
 # Control characters and what separates folders, on any system.
-_NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|\u2028\u2029\u202a-\u202e\u2066-\u2069]')
+NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|\u2028\u2029\u202a-\u202e\u2066-\u2069]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,5 +118,5 @@ def _name(encoded: str) -> str | None:
         name = unquote_to_bytes(encoded.encode("ascii")).decode().strip()
     except UnicodeError:
         return None
-    is_fit = 0 < len(name) <= LONGEST_NAME and _NOT_IN_NAMES.search(name) is None
+    is_fit = 0 < len(name) <= LONGEST_NAME and NOT_IN_NAMES.search(name) is None
     return name if is_fit and name.strip(".") else None

@@ -83,6 +83,20 @@ def check_phone(phone: str, field: str = "applicant.phone") -> Checked:
     )
 
 
+def normal_phone(phone: str) -> str | None:
+    """Return a telephone number in its one international spelling (E.164), e.g. `+8613800000001`.
+
+    However it was written down, with or without spaces, hyphens or `+86`, it is the same number.
+
+    Returns:
+        None for what is no valid telephone number.
+    """
+    if check_phone(phone.strip()).problems:
+        return None
+    number = phonenumbers.parse(phone, "CN")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
 def _refused(field: str, en: str, zh: str) -> Checked:
     return Checked(problems=(FieldProblem(field, en, zh),))
 

@@ -54,7 +54,8 @@ class Outcome(_Body):
     Attributes:
         code: one of the task's `outcomes`.
         note: grounds, in words; required where the outcome ends or sends back something.
-        document_no: the agency's own number of the document that states the decision.
+        document_no, document: the agency's own number of the document that states the decision,
+            and the SHA-256 of the file of it, put with the task before.
         missing: `correction_needed` only: everything that is missing, at once (RB-3.5).
         items: `permits` only: one answer per item asked.
         competent: `not_competent` only: the department that is, instead.
@@ -65,6 +66,7 @@ class Outcome(_Body):
     code: Code = Field(strict=False)
     note: Text | None = None
     document_no: Line | None = None
+    document: Digest | None = None
     missing: list[Line] | None = Field(default=None, min_length=1, max_length=20)
     items: list[ItemAnswer] | None = Field(default=None, min_length=1, max_length=50)
     competent: Line | None = None
@@ -74,7 +76,8 @@ class Outcome(_Body):
     @property
     def documents(self) -> frozenset[str]:
         """Digests of the documents it names."""
-        return frozenset(item.document for item in self.items or () if item.document is not None)
+        named = (self.document, *(item.document for item in self.items or ()))
+        return frozenset(each for each in named if each is not None)
 
 
 _AREA_CODES = frozenset({Code.ACCEPTED, Code.SURVEYED})
@@ -146,17 +149,19 @@ def check_outcome(
                 "区域表未能确定该地址是否属于中心城区，请填写",
             )
         )
+    named = {"document": outcome.document}
     if outcome.items is not None and outcome.code is Code.ANSWERED:
         problems += _item_problems(outcome.items, asked_items, on)
-        problems += [
-            FieldProblem(
-                f"items.{position}.document",
-                "no such document was put with this task; put it first",
-                "本任务没有此文件，请先上传",
-            )
-            for position, answer in enumerate(outcome.items)
-            if answer.document is not None and answer.document not in documents
-        ]
+        named |= {f"items.{i}.document": each.document for i, each in enumerate(outcome.items)}
+    problems += [
+        FieldProblem(
+            field,
+            "no such document was put with this task; put it first",
+            "本任务没有此文件，请先上传",
+        )
+        for field, document in named.items()
+        if document is not None and document not in documents
+    ]
     if outcome.competent is not None and outcome.competent not in others:
         possible = ", ".join(sorted(others))
         problems.append(

@@ -62,7 +62,7 @@ _VALUES: Mapping[str, Mapping[Value, Words]] = MappingProxyType(
         },
     }
 )
-_UNITS: Mapping[str, Words] = MappingProxyType(
+UNITS: Mapping[str, Words] = MappingProxyType(
     {
         "length_m": Words("米", " m"),
         "distance_to_highway_m": Words("米", " m"),
@@ -84,7 +84,7 @@ def value_words(fact: str, value: Value) -> Words:
         case date():
             return Words(value.isoformat(), value.isoformat())
         case _:
-            unit = _UNITS[fact]
+            unit = UNITS[fact]
             number = f"{value:.10g}"
             return Words(f"{number}{unit.zh}", f"{number}{unit.en}")
 

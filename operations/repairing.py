@@ -29,6 +29,7 @@ from domain.repairs import RepairKind
 from domain.working_time import civil_date
 from operations.planning import Asked, plan
 from operations.processes import Processes
+from operations.repair_options import Option, options
 from operations.standing import Seen, look
 from policy.loader import policy_for
 from storage.casefile import CaseFile
@@ -92,6 +93,15 @@ class Repairing:
             documents = await self._checked(seen, asked)
             made = made.model_copy(update={"documents": documents})
         return made
+
+    async def options(self, no: str) -> tuple[Option, ...]:
+        """Say what could be repaired of a case as it stands, and what could not, and why.
+
+        Raises:
+            UnknownCase: there is no such case.
+            EngineAway: the engine does not answer.
+        """
+        return await options(await self.look(no), self._tools.processes)
 
     async def look(self, no: str) -> Seen:
         """Look at a case as it stands now."""

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.errors import CalendarMoved, NothingToRetract
 from domain.working_time import Calendar, CalendarYear
-from storage.chain import GENESIS, canonical, version_hash
+from storage.chain import GENESIS, canonical, fields_hash
 from storage.database import writing
 from storage.records import AnyRow
 from storage.tables import calendars
@@ -230,7 +230,7 @@ class Calendars:
             "published_by": by,
             "published_at": at,
             "prev_hash": prev,
-            "hash": version_hash(number, name, text, year, notice, retracts, by, at, prev),
+            "hash": fields_hash(number, name, text, year, notice, retracts, by, at, prev),
         }
         insert = (sqlite if db.dialect.name == "sqlite" else postgresql).insert
         await db.execute(insert(calendars).values(values).on_conflict_do_nothing())

@@ -28,6 +28,7 @@ from domain.errors import (
     UnknownCase,
     UnknownNotice,
 )
+from domain.identity import normal_phone
 from domain.task_events import TaskEvent, holder_of
 from domain.working_time import civil_date
 from storage.appending import (
@@ -176,6 +177,7 @@ class CaseFile:
                     district=new.content["site"]["district"],
                     applicant_name=new.content["applicant"]["name"],
                     address=new.content["site"]["address"],
+                    phone=normal_phone(new.content["applicant"]["phone"]),
                     content=content,
                     submitted_by=new.submitted_by,
                     submitted_at=new.submitted_at,
@@ -271,12 +273,14 @@ class CaseFile:
         *,
         by: str,
         check: Callable[[TaskRecord], datetime],
+        through: str | None = None,
     ) -> Decided:
         """Put an outcome on file, once per task (RB-4.5: a late one is taken, and marked late).
 
         Args:
             outcome: the body as received.
             by: the agency that decided.
+            through: which way an applicant's answer came; None: by a key, or an account.
             check: looks at the task as it stands and returns the civil instant of receipt; what it
                 raises leaves the file as it was.
 
@@ -315,6 +319,7 @@ class CaseFile:
                     "code": outcome["code"],
                     "is_late": changes["is_late"],
                     "outcome_sha256": digest(body),
+                    **({"through": through} if through else {}),
                 },
                 **({"route": canonical(outcome["route"])} if outcome.get("route") else {}),
             )
@@ -554,9 +559,20 @@ class CaseFile:
                 )
 
     async def ask_action(
-        self, action_id: str, no: str, action: str, reason: str, *, by: str, at: datetime
+        self,
+        action_id: str,
+        no: str,
+        action: str,
+        reason: str,
+        *,
+        by: str,
+        at: datetime,
+        through: str | None = None,
     ) -> None:
         """Keep what somebody asked for, before the process is told. Safe to repeat.
+
+        Args:
+            through: which way an applicant's wish came; None: by a key, or an account.
 
         Raises:
             UnknownCase: there is no such case.
@@ -571,7 +587,13 @@ class CaseFile:
                 return
             await db.execute(
                 actions.insert().values(
-                    id=action_id, case_no=no, action=action, reason=reason, by=by, asked_at=at
+                    id=action_id,
+                    case_no=no,
+                    action=action,
+                    reason=reason,
+                    by=by,
+                    asked_at=at,
+                    through=through,
                 )
             )
 
@@ -619,6 +641,7 @@ class CaseFile:
                 ).one()
                 by = action.by
                 body |= {"action": action_id, "reason_sha256": digest(action.reason)}
+                body |= {"through": action.through} if action.through else {}
                 await db.execute(
                     actions.update().where(actions.c.id == action_id).values(taken_at=at)
                 )
@@ -793,9 +816,18 @@ class CaseFile:
             return len(new)
 
     async def acknowledge(
-        self, notice_id: str, *, by: str, at: datetime, reply: str | None = None
+        self,
+        notice_id: str,
+        *,
+        by: str,
+        at: datetime,
+        reply: str | None = None,
+        account: str | None = None,
     ) -> NoticeRecord:
         """Note that the recipient has seen a notice, and what it replies; once each.
+
+        Args:
+            account: which of the recipient's it was, if one of the console's.
 
         Raises:
             UnknownNotice: there is none with this id for this agency.
@@ -811,6 +843,7 @@ class CaseFile:
             row = (await db.execute(sa.select(notices).where(notices.c.id == notice_id))).one()
             changes: dict[str, Any] = {}
             head = Head.of(case)
+            told = {"notice": notice_id, **({"account": account} if account else {})}
             if row.acknowledged_at is None:
                 changes |= {"acknowledged_at": at, "acknowledged_by": by}
                 head = await append(
@@ -820,7 +853,7 @@ class CaseFile:
                     kind="notice_acknowledged",
                     by=by,
                     task_id=row.task_id,
-                    body={"notice": notice_id},
+                    body=told,
                 )
             if reply is not None and row.reply not in (None, reply):
                 raise ReplyConflict(f"notice {notice_id}")
@@ -833,7 +866,7 @@ class CaseFile:
                     kind="notice_replied",
                     by=by,
                     task_id=row.task_id,
-                    body={"notice": notice_id, "reply_sha256": digest(reply)},
+                    body={**told, "reply_sha256": digest(reply)},
                 )
             if changes:
                 await db.execute(

@@ -72,8 +72,15 @@ VERSION_FIELDS = (
 """The columns of a version of the calendar that its hash is over, in this order."""
 
 
-def version_hash(*fields: object) -> str:
-    """Return the hash of a version of the calendar over `VERSION_FIELDS`."""
+ACT_FIELDS = ("number", "at", "by", "act", "subject", "details", "prev_hash")
+"""The columns of an administrator's act that its hash is over, in this order."""
+
+
+def fields_hash(*fields: object) -> str:
+    """Return the hash of a row over its fields, instants spelled in UTC.
+
+    Of a version of the calendar over `VERSION_FIELDS`, of an administrator's act over `ACT_FIELDS`.
+    """
     spelled = [
         field.astimezone(UTC).isoformat(timespec="microseconds")
         if isinstance(field, datetime)

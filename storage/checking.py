@@ -12,19 +12,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.task_events import holder_of
 from storage.chain import (
+    ACT_FIELDS,
     GENESIS,
     VERSION_FIELDS,
     Break,
     Link,
     digest,
+    fields_hash,
     first_break,
-    version_hash,
 )
 from storage.checking_inbox import documents_of, of_its_documents, of_its_opinions, opinions_of
 from storage.checking_repairs import of_its_repairs, repairs_of
 from storage.records import AnyRow, figures_text, history_of, parsed
 from storage.tables import (
     actions,
+    admin_acts,
     applications,
     calendars,
     events,
@@ -102,6 +104,9 @@ def _of_the_case(case: AnyRow, rows: Sequence[AnyRow]) -> Iterator[tuple[int | N
         invested is not None and invested[1]["investment_sha256"] != digest(case.investment)
     ):
         yield invested and invested[0], "the decision on investment was changed"
+    renewed = _last(rows, "follow_secret_renewed")
+    if case.follow_generation != (renewed[1]["generation"] if renewed else 1):
+        yield renewed and renewed[0], "which follow code counts was changed"
     ended = _last(rows, "ended")
     if (case.state, case.ending) != (("ended", ended[1]["ending"]) if ended else ("open", None)):
         yield ended and ended[0], "the case's state is not what its record says"
@@ -165,6 +170,8 @@ def _of_its_actions(
             action = asked.get(body["action"])
             if action is None or digest(action.reason) != body["reason_sha256"]:
                 yield row.seq, "the grounds of the action that ended the case were changed"
+            elif (action.by, action.through) != (row.by, body.get("through")):
+                yield row.seq, "who asked for the action that ended the case was changed"
 
 
 def _of_its_notices(
@@ -273,8 +280,21 @@ async def break_of_calendars(db: AsyncConnection) -> Break | None:
         fields_of_version = [row._mapping[name] for name in VERSION_FIELDS]
         if row.number != count or row.prev_hash != previous:
             return Break(None, None, f"version {count} of the calendar is missing")
-        if version_hash(*fields_of_version) != row.hash:
+        if fields_hash(*fields_of_version) != row.hash:
             return Break(None, None, f"version {count} of the calendar was changed")
+        previous = row.hash
+    return None
+
+
+async def break_of_acts(db: AsyncConnection) -> Break | None:
+    """Check what administrators did: numbered without gaps, each chained to the one before."""
+    previous = GENESIS
+    rows = (await db.execute(sa.select(admin_acts).order_by(admin_acts.c.number))).all()
+    for count, row in enumerate(rows, start=1):
+        if row.number != count or row.prev_hash != previous:
+            return Break(None, None, f"administrators' act {count} is missing")
+        if fields_hash(*(row._mapping[name] for name in ACT_FIELDS)) != row.hash:
+            return Break(None, None, f"administrators' act {count} was changed")
         previous = row.hash
     return None
 

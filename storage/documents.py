@@ -131,6 +131,20 @@ class Documents:
         async with self._engine.connect() as db:
             return tuple(await db.scalars(statement.order_by(documents.c.sha256)))
 
+    async def about(self, task_id: str) -> tuple[DocumentRecord, ...]:
+        """Return what was put with a task, without the contents, in the order in which it was."""
+        statement = sa.select(*ABOUT).where(documents.c.task_id == task_id)
+        in_order = statement.order_by(documents.c.put_at, documents.c.sha256)
+        async with self._engine.connect() as db:
+            return tuple(map(DocumentRecord.of, await db.execute(in_order)))
+
+    async def of_case(self, no: str) -> tuple[DocumentRecord, ...]:
+        """Return what was put with the tasks of a case, without the contents, in order."""
+        statement = sa.select(*ABOUT).where(documents.c.case_no == no)
+        in_order = statement.order_by(documents.c.put_at, documents.c.task_id, documents.c.sha256)
+        async with self._engine.connect() as db:
+            return tuple(map(DocumentRecord.of, await db.execute(in_order)))
+
     async def content(self, task_id: str, sha256: str) -> tuple[DocumentRecord, bytes]:
         """Return a document.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from typing import Any, Generic, Literal, Self, TypeVar
 
@@ -14,9 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.civil_clock import CivilClock
 from domain.connection import TaskKind
 from domain.errors import UnknownCase, UnknownTask
+from domain.identity import normal_phone
+from domain.naming import is_case_no
 from domain.task_events import NOBODY
 from storage.chain import GENESIS, Break
-from storage.checking import break_of_calendars, break_of_case
+from storage.checking import break_of_acts, break_of_calendars, break_of_case
 from storage.cursors import bad_cursor, cursor_of, cursor_parts, date_and_id, instant_and_id
 from storage.database import snapshot
 from storage.records import AnyRow, TaskRecord, clock_of, parsed
@@ -25,6 +27,7 @@ from storage.tables import actions, applications, events, notices, register, tas
 T = TypeVar("T")
 
 _SEQUENCE = re.compile("[0-9]{1,9}")
+_KEYS_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,12 @@ class CaseRecord:
 
 @dataclass(frozen=True, slots=True)
 class CaseFilter:
-    """Which cases a list shows; None leaves a field open. `q` looks in number, name, address."""
+    """Which cases a list shows; None leaves a field open.
+
+    Attributes:
+        q: a case number, the applicant's telephone number however spelled, or part of the
+            applicant's name or of the address.
+    """
 
     stage: str | None = None
     state: str | None = None
@@ -83,14 +91,23 @@ class CaseFilter:
         """Yield what holds for every case that is shown."""
         for name in ("stage", "state", "district", "channel", "submitted_by"):
             if (value := getattr(self, name)) is not None:
-                yield applications.c[name] == value
+                column = applications.c[name]
+                # With words to look for, only the index that holds those is of use.
+                yield (column if self.q is None else sa.func.coalesce(column, "")) == value
         if self.q is not None:
-            q = self.q.strip()
-            yield sa.or_(
-                applications.c.no == q,
-                applications.c.applicant_name.contains(q, autoescape=True),
-                applications.c.address.contains(q, autoescape=True),
-            )
+            yield _is_sought(self.q.strip())
+
+
+def _is_sought(q: str) -> sa.ColumnElement[bool]:
+    # What can only be a number is asked for as such: an index knows it.
+    if is_case_no(q.upper()):
+        return applications.c.no == q.upper()
+    if (phone := normal_phone(q)) is not None:
+        return applications.c.phone == phone
+    return sa.or_(
+        applications.c.applicant_name.contains(q, autoescape=True),
+        applications.c.address.contains(q, autoescape=True),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +116,10 @@ class TaskFilter:
 
     Attributes:
         held_by: who within the agency holds them; `NOBODY` for those that nobody does.
-        due_before: civil date; tasks without a deadline are not due before any.
+        due_from, due_before: civil dates, the first included; tasks without a deadline are due
+            neither from nor before any.
+        district: of the address, by its code.
+        case_no: of a case, whole.
     """
 
     owed_by: str | None = None
@@ -107,6 +127,9 @@ class TaskFilter:
     kind: TaskKind | None = None
     held_by: str | None = None
     due_before: date | None = None
+    due_from: date | None = None
+    district: str | None = None
+    case_no: str | None = None
 
     def conditions(self) -> Iterator[sa.ColumnElement[bool]]:
         """Yield what holds for every task that is shown."""
@@ -123,6 +146,12 @@ class TaskFilter:
             yield tasks.c.held_by == self.held_by
         if self.due_before is not None:
             yield tasks.c.due_on < self.due_before
+        if self.due_from is not None:
+            yield tasks.c.due_on >= self.due_from
+        if self.district is not None:
+            yield applications.c.district == self.district
+        if self.case_no is not None:
+            yield tasks.c.case_no == self.case_no
 
 
 Order = Literal["opened", "due"]
@@ -130,10 +159,31 @@ Order = Literal["opened", "due"]
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """One page of a list; `next_cursor` is None on the last."""
+    """One page of a list; `next_cursor` is None on the last.
+
+    Attributes:
+        previous_cursor: of the page before, where a list has a way back; None on the first.
+    """
 
     items: tuple[T, ...]
     next_cursor: str | None
+    previous_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCounts:
+    """How many open tasks of a list there are.
+
+    Attributes:
+        overdue, due_today: as their dates stand; a clock that stands still has none.
+        unclaimed, mine: by who holds them.
+    """
+
+    open: int
+    overdue: int
+    due_today: int
+    unclaimed: int
+    mine: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,14 +255,19 @@ class Reading:
         Raises:
             InputRefused: the cursor is not one that was given out.
         """
-        in_order = applications.c.sequence.desc()
-        statement = sa.select(applications).where(*wanted.conditions()).order_by(in_order)
+        # Found first and read afterwards: what is looked at stands in an index, rows are long.
+        found = sa.select(applications.c.sequence).where(*wanted.conditions())
         if cursor is not None:
             (last,) = cursor_parts(cursor, 1)
             if _SEQUENCE.fullmatch(last) is None:
                 raise bad_cursor()
-            statement = statement.where(applications.c.sequence < int(last))
-        rows = await self._rows(statement.limit(limit + 1))
+            found = found.where(applications.c.sequence < int(last))
+        found = found.order_by(applications.c.sequence.desc()).limit(limit + 1)
+        rows = await self._rows(
+            sa.select(applications)
+            .where(applications.c.sequence.in_(found.scalar_subquery()))
+            .order_by(applications.c.sequence.desc())
+        )
         shown = tuple(CaseRecord.of(row) for row in rows[:limit])
         return Page(shown, cursor_of(shown[-1].sequence) if len(rows) > limit else None)
 
@@ -258,6 +313,12 @@ class Reading:
         )
         return tuple(TaskRecord.of(row) for row in rows)
 
+    async def tasks_by_id(self, task_ids: Collection[str]) -> tuple[TaskRecord, ...]:
+        """Return those of the tasks that there are, in no order."""
+        known = [each for each in task_ids if "\x00" not in each]
+        rows = await self._rows(TASKS.where(tasks.c.id.in_(known)))
+        return tuple(TaskRecord.of(row) for row in rows)
+
     async def tasks(
         self, wanted: TaskFilter, *, limit: int, cursor: str | None, order: Order = "opened"
     ) -> Page[TaskRecord]:
@@ -282,6 +343,58 @@ class Reading:
             return Page(shown, None)
         return Page(shown, cursor_of(shown[-1].opened_at.isoformat(), shown[-1].id))
 
+    async def tasks_before(
+        self, wanted: TaskFilter, *, limit: int, cursor: str
+    ) -> Page[TaskRecord]:
+        """Return the page before one that began after the tasks of a cursor, by deadline.
+
+        Args:
+            cursor: `previous_cursor` of that page: its own first task.
+
+        Raises:
+            InputRefused: the cursor is not one that was given out.
+        """
+        first_due, first_id = date_and_id(cursor)
+        due_on, id_ = tasks.c.due_on, tasks.c.id
+        statement = TASKS.where(*wanted.conditions())
+        dated = statement.where(due_on.is_not(None)).order_by(due_on.desc(), id_.desc())
+        if first_due is None:
+            undated = statement.where(due_on.is_(None), id_ < first_id).order_by(id_.desc())
+            parts = [undated, dated]
+        else:
+            first = sa.tuple_(sa.literal(first_due, due_on.type), sa.literal(first_id))
+            parts = [dated.where(sa.tuple_(due_on, id_) < first)]
+        rows = await self._first_of(parts, limit + 1)
+        if len(rows) <= limit:
+            # Nothing is left before it, so it is the first page, and as long as one.
+            return await self.tasks(wanted, limit=limit, cursor=None, order="due")
+        shown = tuple(TaskRecord.of(row) for row in reversed(rows[:limit]))
+        return Page(shown, _by_deadline(shown[-1]), _by_deadline(shown[0]))
+
+    async def count_tasks(
+        self, wanted: TaskFilter, *, overdue_before: date, today: date, holder: str
+    ) -> TaskCounts:
+        """Count open tasks.
+
+        Args:
+            overdue_before: civil date; what is due before it is overdue.
+            holder: whose tasks are counted as their own.
+        """
+        due_on, count = tasks.c.due_on, sa.func.count
+        is_today = sa.and_(due_on == today, due_on >= overdue_before)
+        (row,) = await self._rows(
+            sa.select(
+                count().label("open"),
+                count().filter(due_on < overdue_before).label("overdue"),
+                count().filter(is_today).label("due_today"),
+                count().filter(tasks.c.held_by.is_(None)).label("unclaimed"),
+                count().filter(tasks.c.held_by == holder).label("mine"),
+            )
+            .select_from(tasks.join(applications) if wanted.district else tasks)
+            .where(*replace(wanted, state="open").conditions())
+        )
+        return TaskCounts(*row)
+
     async def _tasks_by_deadline(
         self, statement: sa.Select[*tuple[Any, ...]], limit: int, cursor: str | None
     ) -> Page[TaskRecord]:
@@ -297,28 +410,36 @@ class Reading:
             else:
                 last = sa.tuple_(sa.literal(last_due, due_on.type), sa.literal(last_id))
                 parts = [dated.where(sa.tuple_(due_on, tasks.c.id) > last), undated]
+        rows = await self._first_of(parts, limit + 1)
+        shown = tuple(TaskRecord.of(row) for row in rows[:limit])
+        previous = _by_deadline(shown[0]) if shown and cursor is not None else None
+        if len(rows) <= limit:
+            return Page(shown, None, previous)
+        return Page(shown, _by_deadline(shown[-1]), previous)
+
+    async def _first_of(
+        self, parts: Iterable[sa.Select[*tuple[Any, ...]]], most: int
+    ) -> list[AnyRow]:
+        """Return the first rows of several statements, one after the other, of one moment."""
         rows: list[AnyRow] = []
         async with snapshot(self.engine) as db:
             for part in parts:
-                if len(rows) <= limit:
-                    rows += (await db.execute(part.limit(limit + 1 - len(rows)))).all()
-        shown = tuple(TaskRecord.of(row) for row in rows[:limit])
-        if len(rows) <= limit:
-            return Page(shown, None)
-        return Page(shown, cursor_of(shown[-1].due_on or "", shown[-1].id))
+                if len(rows) < most:
+                    rows += (await db.execute(part.limit(most - len(rows)))).all()
+        return rows
 
     async def unstarted(self, limit: int = 200) -> tuple[CaseRecord, ...]:
         """Return cases whose process is not known to have been started, oldest first."""
         statement = (
             sa.select(applications)
-            .where(applications.c.process_started.is_(False))
+            .where(applications.c.process_started == sa.false())
             .order_by(applications.c.no)
         )
         return tuple(CaseRecord.of(row) for row in await self._rows(statement.limit(limit)))
 
     async def undelivered(self, limit: int = 200) -> tuple[TaskRecord, ...]:
         """Return decided tasks not known to have reached their process, longest waiting first."""
-        statement = TASKS.where(tasks.c.state == "done", tasks.c.delivered.is_(False)).order_by(
+        statement = TASKS.where(tasks.c.state == "done", tasks.c.delivered == sa.false()).order_by(
             tasks.c.done_at, tasks.c.id
         )
         return tuple(TaskRecord.of(row) for row in await self._rows(statement.limit(limit)))
@@ -336,6 +457,17 @@ class Reading:
             )
         )
         found: Mapping[str, Any] | None = parsed(rows[0].content) if rows else None
+        return found
+
+    async def numbers_of(self, by: str, keys: Sequence[str]) -> Mapping[str, str]:
+        """Return the numbers of those of these submissions that came from `by` before, by key."""
+        found: dict[str, str] = {}
+        columns = sa.select(applications.c.idempotency_key, applications.c.no)
+        for start in range(0, len(keys), _KEYS_AT_ONCE):
+            asked = keys[start : start + _KEYS_AT_ONCE]
+            is_one = applications.c.idempotency_key.in_(asked)
+            rows = await self._rows(columns.where(applications.c.submitted_by == by, is_one))
+            found |= {row.idempotency_key: row.no for row in rows}
         return found
 
     async def behind(self, calendar: int, limit: int) -> tuple[str, ...]:
@@ -404,8 +536,9 @@ class Reading:
         The whole file is read in one transaction, case by case in the order of the register.
         """
         async with snapshot(self.engine) as db:
-            if (found := await break_of_calendars(db)) is not None:
-                return 0, found
+            for check in (break_of_calendars, break_of_acts):
+                if (found := await check(db)) is not None:
+                    return 0, found
             last = (await db.execute(sa.select(register))).first()
             previous_hash, count = GENESIS, 0
             in_order = sa.select(applications.c.no).order_by(applications.c.sequence)
@@ -423,6 +556,10 @@ class Reading:
     async def _rows(self, statement: sa.Select[*tuple[Any, ...]]) -> Sequence[AnyRow]:
         async with self.engine.connect() as db:
             return (await db.execute(statement)).all()
+
+
+def _by_deadline(task: TaskRecord) -> str:
+    return cursor_of(task.due_on or "", task.id)
 
 
 TASKS = sa.select(

@@ -26,6 +26,7 @@ from domain.errors import (
 )
 from domain.repair_plan import CaseStanding, Plan, Report, Target, Wording
 from domain.repairs import REPAIRS, RepairKind
+from storage.admin_acts import record_act
 from storage.appending import Head, append, locked_case
 from storage.chain import canonical, digest
 from storage.cursors import bad_cursor, cursor_of, cursor_parts
@@ -196,13 +197,31 @@ class Repairs:
         async with self._engine.connect() as db:
             return await _record(db, number)
 
-    async def repairs(self, *, limit: int, cursor: str | None) -> Page[RepairRecord]:
+    async def repairs(
+        self,
+        *,
+        limit: int,
+        cursor: str | None,
+        state: RepairState | None = None,
+        awaits_approval: bool = False,
+    ) -> Page[RepairRecord]:
         """Return repairs, the newest first.
+
+        Args:
+            awaits_approval: only those that are planned and that nobody has approved yet.
 
         Raises:
             InputRefused: the cursor is not one that was given out.
         """
         statement = sa.select(repairs).order_by(repairs.c.number.desc()).limit(limit + 1)
+        if state is not None:
+            statement = statement.where(repairs.c.state == state)
+        if awaits_approval:
+            statement = statement.where(
+                repairs.c.state == RepairState.PLANNED,
+                repairs.c.needs_approval,
+                repairs.c.approved_by.is_(None),
+            )
         if cursor is not None:
             statement = statement.where(repairs.c.number < _number(cursor))
         async with self._engine.connect() as db:
@@ -388,26 +407,37 @@ class Repairs:
             )
             return await _record(db, number)
 
-    async def pause(self, number: int) -> RepairRecord:
+    async def pause(self, number: int, *, by: str, now: datetime) -> RepairRecord:
         """Begin no further case for the time being; what was begun is brought to its end.
+
+        Args:
+            now: the engine's instant, for the record.
 
         Raises:
             UnknownRepair: there is none with this number.
             IllegalRepair: it is not being carried out.
         """
-        return await self._turned(number, RepairState.EXECUTING, RepairState.PAUSED, "paused")
+        turn = (RepairState.EXECUTING, RepairState.PAUSED, "paused")
+        return await self._turned(number, turn, by, now)
 
-    async def resume(self, number: int) -> RepairRecord:
+    async def resume(self, number: int, *, by: str, now: datetime) -> RepairRecord:
         """Go on after a pause.
+
+        Args:
+            now: the engine's instant, for the record.
 
         Raises:
             UnknownRepair: there is none with this number.
             IllegalRepair: it is not paused.
         """
-        return await self._turned(number, RepairState.PAUSED, RepairState.EXECUTING, "resumed")
+        turn = (RepairState.PAUSED, RepairState.EXECUTING, "resumed")
+        return await self._turned(number, turn, by, now)
 
-    async def cancel(self, number: int, *, at: datetime) -> RepairRecord:
+    async def cancel(self, number: int, *, at: datetime, by: str, now: datetime) -> RepairRecord:
         """Begin no further case, for good; what was begun is brought to its end.
+
+        Args:
+            now: the engine's instant, for the record.
 
         Raises:
             UnknownRepair: there is none with this number.
@@ -433,17 +463,20 @@ class Repairs:
                     ended_at=None if is_begun else at,
                 )
             )
+            await record_act(db, at=now, by=by, act="repair.cancelled", subject=str(number))
             return await _record(db, number)
 
     async def _turned(
-        self, number: int, before: RepairState, after: RepairState, what: str
+        self, number: int, turn: tuple[RepairState, RepairState, str], by: str, now: datetime
     ) -> RepairRecord:
+        before, after, what = turn
         async with writing(self._engine) as db:
             found = await _locked(db, number)
             if found.state is after:
                 return found
             _check(found, before, what, {"paused": "暂停", "resumed": "继续"}[what])
             await db.execute(_repair(number).values(state=after))
+            await record_act(db, at=now, by=by, act=f"repair.{what}", subject=str(number))
             return await _record(db, number)
 
     async def claim(

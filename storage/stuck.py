@@ -193,7 +193,7 @@ async def _outcomes(
     statement = (
         sa.select(tasks, applications.c.clock)
         .join(applications, applications.c.no == tasks.c.case_no)
-        .where(tasks.c.state == "done", tasks.c.delivered.is_(False))
+        .where(tasks.c.state == "done", tasks.c.delivered == sa.false())
         .order_by(tasks.c.id)
     )
     return tuple(

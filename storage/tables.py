@@ -80,8 +80,45 @@ applications = Table(
     Column("calendar", Integer, nullable=False, server_default=sa.text("1")),
     # The same, as far as its process was told; bookkeeping of delivery.
     Column("calendar_told", Integer, nullable=False, server_default=sa.text("1")),
+    # Which of the secrets that its applicant was given to follow it counts; the others ended.
+    Column("follow_generation", Integer, nullable=False, server_default=sa.text("1")),
+    # The applicant's telephone number in its one spelling, to be searched for; null where it is
+    # none. As it is and no digest: that would keep nobody from it (see its migration).
+    Column("phone", String(20)),
     sa.UniqueConstraint("submitted_by", "idempotency_key"),
+    Index("ix_applications_phone", "phone", "sequence"),
+    # Holds all that a search looks at, so that the rows themselves, which are long, are not read.
+    Index(
+        "ix_applications_search",
+        "sequence",
+        "applicant_name",
+        "address",
+        "state",
+        "stage",
+        "district",
+        "channel",
+        "submitted_by",
+    ),
     Index("ix_applications_state_stage", "state", "stage"),
+    # What is counted of open cases; SQLite reads only the index if the state stands in it, too.
+    Index(
+        "ix_applications_open",
+        "state",
+        "district",
+        "stage",
+        "voltage",
+        "supply",
+        "policy",
+        "calendar",
+        "submitted_at",
+        "accepted_at",
+        "no",
+        sqlite_where=sa.text("state = 'open'"),
+        postgresql_where=sa.text("state = 'open'"),
+    ),
+    # The district of what only names its case.
+    Index("ix_applications_no_district", "no", "district"),
+    Index("ix_applications_policy_state", "policy", "state"),
     Index(
         "ix_applications_unstarted",
         "no",
@@ -185,17 +222,24 @@ tasks = Table(
         "done_at",
         "owed_by",
         "is_late",
+        "case_no",
+        "id",
         sqlite_where=sa.text("kind = 'permits' and state = 'done'"),
         postgresql_where=sa.text("kind = 'permits' and state = 'done'"),
     ),
-    # What is owed with a limit, for the lights.
+    # What is owed, for the lights and ages; holds all they ask for, as those of open cases do.
     Index(
         "ix_tasks_watched",
+        "state",
         "owed_by",
         "kind",
         "due_on",
-        sqlite_where=sa.text("state = 'open' and limit_working_days is not null"),
-        postgresql_where=sa.text("state = 'open' and limit_working_days is not null"),
+        "limit_working_days",
+        "opened_at",
+        "case_no",
+        "id",
+        sqlite_where=sa.text("state = 'open'"),
+        postgresql_where=sa.text("state = 'open'"),
     ),
     Index(
         "ix_tasks_untold",
@@ -219,6 +263,12 @@ events = Table(
     Column("prev_hash", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
     sa.UniqueConstraint("case_no", "once"),
+    Index(
+        "ix_events_numbers_shown",
+        "at",
+        sqlite_where=sa.text("kind = 'numbers_shown'"),
+        postgresql_where=sa.text("kind = 'numbers_shown'"),
+    ),
 )
 
 actions = Table(
@@ -229,6 +279,8 @@ actions = Table(
     Column("action", String(40), nullable=False),
     Column("reason", Text, nullable=False),
     Column("by", String(40), nullable=False),
+    # Which way it came from an applicant who follows the case.
+    Column("through", String(20)),
     Column("asked_at", Instant, nullable=False),
     Column("taken_at", Instant),
 )
@@ -265,6 +317,15 @@ notices = Table(
     Column("reply", Text),
     Column("replied_at", Instant),
     Index("ix_notices_recipient", "recipient", "sent_at", "id"),
+    # Supervision notices: those that nobody has replied to, due first, and the others.
+    Index(
+        "ix_notices_supervision",
+        "replied_at",
+        "reply_by",
+        "id",
+        sqlite_where=sa.text("kind = 'supervision'"),
+        postgresql_where=sa.text("kind = 'supervision'"),
+    ),
 )
 
 # What agencies' systems are told of. The id names the cause, so that each is told once.
@@ -438,6 +499,42 @@ sessions = Table(
     Column("account_id", ForeignKey("accounts.id"), nullable=False, index=True),
     Column("created_at", Instant, nullable=False),
     Column("seen_at", Instant, nullable=False),
+    # The identity provider that vouched for whoever it is; None: a password did.
+    Column("issuer", String(255)),
+)
+
+# Who an account is at the identity provider: one person has one account, and the other way round.
+identities = Table(
+    "identities",
+    metadata,
+    Column("issuer", String(255), primary_key=True),
+    Column("subject", String(255), primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False, unique=True),
+    Column("linked_at", Instant, nullable=False),
+)
+
+# Sign-ins that are under way at the identity provider; each is taken back once, soon, by the visit
+# that began it.
+provider_requests = Table(
+    "provider_requests",
+    metadata,
+    Column("state_sha256", String(64), primary_key=True),
+    Column("visit_sha256", String(64), nullable=False),
+    Column("nonce", String(64), nullable=False),
+    Column("code_verifier", String(128), nullable=False),
+    Column("go_on", Text, nullable=False),
+    # The account that wants to be linked; None: somebody wants to sign in.
+    Column("link_to", ForeignKey("accounts.id")),
+    Column("asked_at", Instant, nullable=False, index=True),
+)
+
+# Who follows a case by its number and secret. Of a visit's token, only the digest.
+follow_sessions = Table(
+    "follow_sessions",
+    metadata,
+    Column("token_sha256", String(64), primary_key=True),
+    Column("case_no", ForeignKey("applications.no"), nullable=False, index=True),
+    Column("created_at", Instant, nullable=False),
 )
 
 # Repairs: what an administrator plans to do to one case or to many, and what came of it (RB-12.2).
@@ -496,4 +593,52 @@ repair_items = Table(
         sqlite_where=sa.text("state in ('new', 'planned', 'executing')"),
         postgresql_where=sa.text("state in ('new', 'planned', 'executing')"),
     ),
+)
+
+# What administrators did beside their work on cases, which is on the cases' own records: numbered
+# without a gap and chained by hash. Append-only.
+admin_acts = Table(
+    "admin_acts",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    # The engine's instant: accounts and keys live in real time, also in training mode.
+    Column("at", Instant, nullable=False),
+    Column("by", String(40), nullable=False),
+    Column("act", String(40), nullable=False),
+    Column("subject", String(80), nullable=False),
+    Column("details", Text, nullable=False),
+    Column("prev_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
+# Keys of agencies' systems. What is secret of them lies nowhere: it is derived from the server's
+# own secret. All instants are the engine's.
+system_keys = Table(
+    "system_keys",
+    metadata,
+    Column("id", String(20), primary_key=True),
+    Column("agency", String(40), nullable=False),
+    Column("label", String(100), nullable=False),
+    # Tells one server's secret from another, and nothing about it.
+    Column("made_under", String(16), nullable=False),
+    Column("idempotency_key", String(200), nullable=False),
+    Column("created_by", String(40), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    # It ends then: as it was made, or sooner by a rotation or a revocation.
+    Column("not_after", Instant, nullable=False),
+    Column("replaced_by", String(20)),
+    Column("revoked_at", Instant),
+    Column("revoked_by", String(40)),
+    Column("last_used_at", Instant),
+    sa.UniqueConstraint("created_by", "idempotency_key"),
+    Index("ix_system_keys_not_after", "not_after", "id"),
+)
+
+# Signed requests that were taken, until their signature is too old to be taken again.
+signed_requests = Table(
+    "signed_requests",
+    metadata,
+    Column("key_id", ForeignKey("system_keys.id"), primary_key=True),
+    Column("request_id", String(64), primary_key=True),
+    Column("until", Instant, nullable=False, index=True),
 )

@@ -123,7 +123,7 @@ async def _rows(
         case Undelivered.PUSH:
             is_waiting = sa.and_(tasks.c.state == "open", tasks.c.push_failing_since.is_not(None))
         case Undelivered.OUTCOME:
-            is_waiting = sa.and_(tasks.c.state == "done", tasks.c.delivered.is_(False))
+            is_waiting = sa.and_(tasks.c.state == "done", tasks.c.delivered == sa.false())
         case Undelivered.MESSAGE:
             is_waiting = messages.c.delivered_at.is_(None)
         case _:

@@ -31,7 +31,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     "worker": _CORE,
     "commands": _CORE | {"operations", "api", "worker", "bench"},
     "cli": _CORE | {"operations", "api", "worker", "bench", "commands"},
-    "bench": _CORE | {"operations", "api", "worker", "commands", "sandbox"},
+    "bench": _CORE | {"operations", "api", "console", "worker", "commands", "sandbox"},
     # A peer of ours: what it knows of us is the contract over HTTP.
     "sandbox": frozenset(),
     # The generator of the sample applications.

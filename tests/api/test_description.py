@@ -8,16 +8,25 @@ from typing import Any
 import pytest
 
 from api import (
+    acts,
     bulk,
+    calendar_preview,
     calendar_schemas,
     calendar_years,
     documents,
+    escalations,
+    following_schemas,
+    keys,
     notices,
     opinions,
     permit_schemas,
+    previews,
+    public,
+    repair_options,
     repair_schemas,
     replays,
     schemas,
+    standing,
     stuck,
     supervision_schemas,
     undelivered,
@@ -35,9 +44,11 @@ from tests.support.databases import connected
 from tests.support.serving import Api
 
 DOCUMENTS = "/api/v1/tasks/{task_id}/documents/{sha256}"
+OWN_DOCUMENTS = "/api/v1/public/cases/{no}/tasks/{task_id}/documents/{sha256}"
 FILES = {
     ("GET", "/api/v1/exchange/permits"): {"application/x-ndjson", "text/csv"},
     ("GET", DOCUMENTS): set(MAGIC),
+    ("GET", OWN_DOCUMENTS): set(MAGIC),
 }
 """What calls answer with that answer with a file."""
 SIGNED_BY = {"webhook-id", "webhook-timestamp", "webhook-signature"}
@@ -103,14 +114,23 @@ async def test_every_answer_has_an_example_of_its_shape(description: dict[str, A
         calendar_years,
         bulk,
         documents,
+        following_schemas,
+        public,
+        escalations,
         notices,
         opinions,
         permit_schemas,
+        previews,
         supervision_schemas,
         undelivered,
+        repair_options,
         repair_schemas,
+        standing,
+        calendar_preview,
+        acts,
         replays,
         stuck,
+        keys,
         webhooks,
     ):
         models |= vars(module)

@@ -291,3 +291,34 @@ async def test_the_record_holds_digests_and_no_names(api: Api, task: str) -> Non
     assert (events[-1]["kind"], events[-1]["by"]) == ("document_put", "water")
     assert events[-1]["body"]["sha256"] == _sha256(PDF)
     assert "许可" not in str(events)
+
+
+async def test_a_document_may_state_the_outcome_as_a_whole(api: Api, task: str) -> None:
+    outcome = {**_answered(None, None), "document": _sha256(PDF)}
+    refused = problem(await api.answer(task, outcome, "water"), 422, "invalid-input")
+    assert fields(refused) == ["document"]
+    await _put(api, task)
+    assert (await api.answer(task, outcome, "water")).status_code == 202
+    shown = (await api.call("GET", f"/api/v1/tasks/{task}", "water")).json()
+    assert shown["outcome"]["document"] == _sha256(PDF)
+    assert await api.first_break() is None
+
+
+async def test_any_outcome_may_name_its_document(api: Api) -> None:
+    no = (await api.submit(HIGH)).json()["no"]
+    plan = (await api.casefile.open_task(new_task(no, TaskKind.SUPPLY_PLAN))).id
+    await _put(api, plan, agency="utility")
+    outcome = {"code": "planned", "document": _sha256(PDF)}
+    assert (await api.answer(plan, outcome, "utility")).status_code == 202
+
+
+async def test_documents_of_a_task_are_listed_for_those_who_may_see_it(api: Api, task: str) -> None:
+    await _put(api, task, X_Document_Name=NAME)
+    await _put(api, task, PNG)
+    path = f"/api/v1/tasks/{task}/documents"
+    for agency in ("water", "desk", "special-group"):
+        found = (await api.call("GET", path, agency)).json()
+        assert {each["sha256"] for each in found} == {_sha256(PDF), _sha256(PNG)}
+        named = {each["sha256"]: each["name"] for each in found}
+        assert named == {_sha256(PDF): "准予 许可.pdf", _sha256(PNG): None}
+    problem(await api.call("GET", path, "police"), 403, "not-your-task")

@@ -75,12 +75,21 @@ async def test_a_second_different_outcome_is_refused(api: Api, papers: str) -> N
 
 
 @pytest.mark.rule("RB-13.1")
-@pytest.mark.parametrize("agency", ["water", "utility", "applicant", "special-group"])
+@pytest.mark.parametrize(
+    ("agency", "slug"),
+    [
+        ("water", "not-your-task"),
+        ("utility", "not-your-task"),
+        ("applicant", "not-your-task"),
+        ("special-group", "not-allowed"),
+        ("admin-1", "not-allowed"),
+    ],
+)
 async def test_an_outcome_for_somebody_elses_task_is_refused(
-    api: Api, papers: str, agency: str
+    api: Api, papers: str, agency: str, slug: str
 ) -> None:
     before = rows(api.url)
-    problem(await api.answer(papers, ACCEPTED, agency), 403, "not-your-task")
+    problem(await api.answer(papers, ACCEPTED, agency), 403, slug)
     assert rows(api.url) == before
 
 

@@ -10,12 +10,13 @@ import pytest
 
 from api import applications
 from domain.errors import FieldProblem
+from domain.following import case_secret
 from domain.identity import Checked
 from domain.naming import is_case_no
 from tests.api.answers import fields, problem
 from tests.support.cases import HIGH, LOW, changed, without
 from tests.support.databases import counts, rows
-from tests.support.serving import Api
+from tests.support.serving import SERVER_SECRET, Api
 
 SUBMIT = "/api/v1/applications"
 
@@ -29,6 +30,7 @@ async def test_a_submission_gets_its_number_while_the_engine_is_away(api: Api) -
     assert answer.headers["location"] == f"{SUBMIT}/{receipt['no']}"
     assert receipt == {
         "no": receipt["no"],
+        "follow_secret": case_secret(SERVER_SECRET, receipt["no"], 1),
         "state": "open",
         "process": "pending",
         "submitted_at": "2026-09-16T12:00:00+08:00",

@@ -29,6 +29,7 @@ PEOPLE: Mapping[str, tuple[str | None, StaffRole]] = {
     "utility-1": ("utility", StaffRole.UTILITY),
     "special-1": ("special-group", StaffRole.SUPERVISOR),
     "admin-1": (None, StaffRole.ADMINISTRATOR),
+    "admin-2": (None, StaffRole.ADMINISTRATOR),
 }
 """By account: agency and role. All have one password."""
 

@@ -81,6 +81,10 @@ def test_accounts_are_made_listed_reset_and_disabled(tmp_path: Path) -> None:
         (("add", "x-1", "--agency", "applicant"), "choose one of desk, utility"),
         (("reset", "nobody-1"), "no account nobody-1"),
         (("disable", "nobody-1"), "no account nobody-1"),
+        (("link", "nobody-1", "--subject", "x"), "which identity provider?"),
+        (("link", "x-1", "--subject", "x", "--issuer", "http://id.example.org"), "no https"),
+        (("link", "x-1", "--subject", "王", "--issuer", "https://id.example.org"), "ASCII"),
+        (("link", "no-1", "--subject", "x", "--issuer", "https://id.example.org"), "no account"),
     ],
 )
 def test_what_cannot_be_done_is_told_in_one_line(
@@ -90,6 +94,23 @@ def test_what_cannot_be_done_is_told_in_one_line(
     assert refused.returncode == 1
     (line,) = refused.stderr.splitlines()
     assert said in line
+
+
+def test_an_account_is_linked_to_whom_the_provider_names(tmp_path: Path) -> None:
+    at = ("--issuer", "https://id.example.org")
+    assert _run(tmp_path, "add", "water-2", "--agency", "water").returncode == 0
+    assert _run(tmp_path, "link", "water-2", "--subject", "staff-1", *at).returncode == 0
+    again = _run(tmp_path, "link", "water-2", "--subject", "staff-2", *at)
+    assert "account water-2 is linked already" in again.stderr
+    made = ("add", "water-3", "--agency", "water", "--subject")
+    assert "linked already" in _run(tmp_path, *made, "staff-1", *at).stderr
+    passwordless = _run(tmp_path, *made, "staff-3", *at)
+    assert passwordless.returncode == 0
+    assert not SHOWN.search(passwordless.stdout)
+    assert "已解除" in _run(tmp_path, "unlink", "water-2").stdout
+    listed = _run(tmp_path, "list").stdout.splitlines()
+    assert [line.split()[0] for line in listed] == ["water-2", "water-3"]
+    assert ["through provider" in line for line in listed] == [False, True]
 
 
 def test_a_new_installation_gets_one_administrator_once(tmp_path: Path) -> None:

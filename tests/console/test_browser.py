@@ -104,6 +104,43 @@ async def screen(
         await context.close()
 
 
+async def key_on_file(office: Office) -> str:
+    """Make a key of a system; return its id."""
+    body = {"agency": "water", "label": "示例系统", "days": 20}
+    made = await office.api.call("POST", "/api/v1/admin/keys", "admin-1", key="k", json=body)
+    return str(made.json()["key"]["id"])
+
+
+async def test_a_key_is_made_copied_and_replaced_on_the_screen(
+    office: Office, browser: Browser, base: str
+) -> None:
+    await office.hire("admin-1")
+    for size in (DESK, PHONE):
+        async with screen(browser, base, size) as window:
+            page = window.page
+            await window.sign_in("admin-1")
+            await window.go("/admin/keys")
+            await page.select_option("section #f-agency", "water")
+            await page.fill("#f-label", "示例系统")
+            await page.click("text=生成并显示一次")
+            await page.click(".whole-key")
+            picked = await page.evaluate("getSelection().toString().trim()")
+            assert picked == await page.inner_text(".whole-key"), "a click selects all of it"
+            headers = {"Authorization": f"Bearer {picked}"}
+            answer = await office.api.call("GET", "/api/v1/tasks", None, headers=headers)
+            assert answer.status_code == 200
+            assert await window.violations() == []
+            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            await page.reload()
+            await window.go(f"/admin/keys/{picked.split('_')[1]}")
+            assert picked not in await page.content()
+            await page.click("text=轮换并显示新密钥")
+            assert await page.inner_text(".whole-key") != picked
+            await page.click("text=English")
+            assert await page.get_attribute("html", "lang") == "en"
+            assert await page.locator(".whole-key").count() == 0, "shown once, in one language"
+
+
 async def test_the_desk_signs_in_finds_a_case_and_reads_it_in_both_languages(
     office: Office, browser: Browser, base: str
 ) -> None:
@@ -191,7 +228,7 @@ async def test_a_first_password_is_changed_at_the_first_sign_in(
         for field, typed in (("current", PASSWORD), ("new", new), ("again", new)):
             await window.page.fill(f"#f-{field}", typed)
         await window.page.click("main button")
-        await window.page.wait_for_url("**/cases")
+        await window.page.wait_for_url("**/admin")
         window.complaints = [each for each in window.complaints if "422" not in each]
 
 
@@ -235,7 +272,7 @@ async def test_the_keyboard_reaches_the_content_first(
 async def test_no_page_breaks_wcag_2_1_aa_or_its_screen(
     office: Office, browser: Browser, base: str, size: tuple[int, int], language: str
 ) -> None:
-    for account in ("desk-1", "water-1"):
+    for account in ("desk-1", "water-1", "admin-1"):
         await office.hire(account)
     no = await office.case()
     task_id, papers = await office.permits(no), await office.task(await office.case(LOW, key="k2"))
@@ -244,14 +281,23 @@ async def test_no_page_breaks_wcag_2_1_aa_or_its_screen(
         "desk-1": (
             f"/cases/{no}",
             "/cases",
+            "/cases/new",
+            "/cases/import",
+            f"/cases/{no}/withdraw",
+            f"/cases/{no}/slip",
+            f"/cases/{no}?taken=yes",
             "/tasks",
             f"/tasks/{papers}",
             "/supervision",
             "/supervision?from=2026-10-01",
+            "/supervision/cases",
+            "/supervision/tasks",
+            "/escalations",
             "/password",
             "/nowhere",
         ),
         "water-1": ("/tasks", f"/tasks/{task_id}"),
+        "admin-1": ("/admin/keys", f"/admin/keys/{await key_on_file(office)}"),
     }
     found: dict[str, list[str]] = {}
 

@@ -58,7 +58,11 @@ async def no(office: Office) -> str:
 async def pages(office: Office, desk: Visit, no: str) -> list[str]:
     task_id = await office.task(no)
     await office.permits(no)
-    return ["/cases", f"/cases/{no}", "/tasks", f"/tasks/{task_id}", "/supervision", "/password"]
+    desks = ["/cases/new", "/cases/import", f"/cases/{no}/withdraw", f"/cases/{no}/slip"]
+    cases = ["/cases", f"/cases/{no}", f"/cases/{no}?taken=yes", *desks]
+    lists = [f"/supervision/{each}" for each in ("cases", "results", "tasks", "decisions")]
+    figures = ["/supervision", *lists, "/escalations"]
+    return [*cases, "/tasks", f"/tasks/{task_id}", *figures, "/password"]
 
 
 async def test_every_page_tells_the_browser_to_run_nothing_but_our_files(
@@ -256,7 +260,21 @@ async def test_files_of_ours_may_be_kept_and_are_named_by_their_content(office: 
 @pytest.mark.parametrize(
     ("folder", "others"),
     [
-        (STATIC, {"console.css", "icon.svg", "echarts.NOTICE.txt"}),
+        (
+            STATIC,
+            {
+                "console.css",
+                "public.css",
+                "icon.svg",
+                "applying.js",
+                "importing.js",
+                "inbox.js",
+                "task.js",
+                "printing.js",
+                "echarts.NOTICE.txt",
+                "charts.js",
+            },
+        ),
         (Path(__file__).parent / "axe", {"axe.LICENSE-3RD-PARTY.txt"}),
     ],
 )
@@ -287,7 +305,7 @@ async def test_the_first_page_leads_to_the_console_and_home_to_ones_day(office: 
         ("desk-1", "/console/tasks"),
         ("water-1", "/console/tasks"),
         ("special-1", "/console/supervision"),
-        ("admin-1", "/console/cases"),
+        ("admin-1", "/console/admin"),
     ):
         visit = await office.visit_of(account)
         assert (await visit.client.get("/")).headers["location"] == "/console/"

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from console import signing_in
-from console.guard import FORM_TOKEN, SESSION
+from console.guard import FORM_TOKEN, SESSION, VISIT, Visitor
 from console.tries import MOST, WITHIN, Tries
 from domain.accounts import FAILURES_UNTIL_LOCKED, IDLE_FOR, LOCKED_FOR, SIGNED_IN_FOR
 from tests.console.office import PASSWORD, Office, Visit
@@ -57,11 +57,95 @@ async def test_the_cookie_is_for_no_script_no_other_site_and_no_open_line(
     office: Office, base: str, is_secure: bool
 ) -> None:
     await office.hire("desk-1")
-    answer = await office.visit(base).sign_in("desk-1")
-    morsel = _cookie(answer, SESSION)[SESSION]
+    visit = office.visit(base)
+    answer = await visit.sign_in("desk-1")
+    # By https, under a name that no other host of the domain can give a cookie.
+    name, path = (f"__Host-{SESSION}", "/") if is_secure else (SESSION, "/console")
+    morsel = _cookie(answer, name)[name]
     assert morsel["httponly"]
-    assert (morsel["samesite"], morsel["path"]) == ("lax", "/console")
+    assert (morsel["samesite"], morsel["path"], morsel["domain"]) == ("lax", path, "")
     assert bool(morsel["secure"]) is is_secure
+    assert await _is_in(visit)
+    await visit.get("/password")
+    await visit.post("/sign-out")
+    assert not await _is_in(visit)
+
+
+async def test_by_https_a_cookie_that_another_host_of_the_domain_set_is_none(
+    office: Office,
+) -> None:
+    await office.hire("desk-1")
+    token = await office.accounts.sign_in("desk-1", PASSWORD, at=NOON)
+    assert token is not None
+    visit = office.visit("https://onewindow")
+    visit.client.cookies.set(SESSION, token)
+    assert not await _is_in(visit)
+    visit.client.cookies.set(VISIT, "a secret that somebody else knows")
+    shown = await visit.get("/sign-in")
+    fixed = Visitor(None, "zh", "a secret that somebody else knows").form_token
+    assert fixed not in shown.text
+
+
+async def test_by_https_browsers_are_told_to_stay_there(office: Office) -> None:
+    for base, told in (("https://onewindow", True), ("http://onewindow", False)):
+        answer = await office.visit(base).get("/sign-in")
+        assert ("strict-transport-security" in answer.headers) is told
+
+
+async def test_a_session_never_begins_with_a_token_that_was_there_before(office: Office) -> None:
+    await office.hire("desk-1")
+    visit = office.visit()
+    visit.client.cookies.set(SESSION, "planted")
+    await visit.get("/sign-in")
+    before = {each.value for each in visit.client.cookies.jar}
+    await visit.sign_in("desk-1")
+    after = {each.name: each.value for each in visit.client.cookies.jar if each.value not in before}
+    assert set(after) == {SESSION}
+    assert VISIT not in visit.client.cookies, "its form token dies with it"
+    thief = office.visit()
+    thief.client.cookies.set(SESSION, "planted")
+    assert not await _is_in(thief)
+
+
+async def test_a_form_that_comes_from_another_site_is_refused_whatever_it_holds(
+    office: Office,
+) -> None:
+    visit = await office.visit_of("desk-1")
+    for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 303)):
+        answer = await visit.post("/sign-out", headers={"Sec-Fetch-Site": site})
+        assert answer.status_code == status
+
+
+async def test_a_sign_in_left_open_in_another_window_leads_home(office: Office) -> None:
+    await office.hire("desk-1")
+    await office.hire("water-1")
+    visit = office.visit()
+    await visit.get("/sign-in")
+    form = {"account": "water-1", "password": PASSWORD, FORM_TOKEN: visit.form_token}
+    await visit.sign_in("desk-1")
+    answer = await visit.client.post("/console/sign-in", data=form)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/console/")
+    assert "示例 desk-1" in (await visit.get("/cases")).text
+
+
+async def test_one_signs_out_everywhere_at_once(office: Office) -> None:
+    elsewhere, visit = await office.visit_of("desk-1"), await office.visit_of("desk-1")
+    other = await office.visit_of("water-1")
+    answer = await visit.post("/sign-out", {"everywhere": "yes"})
+    assert answer.headers["location"] == "/console/sign-in"
+    assert not await _is_in(visit)
+    assert not await _is_in(elsewhere)
+    assert (await other.get("/tasks")).status_code == 200
+
+
+async def test_a_whole_office_behind_one_address_signs_in(office: Office) -> None:
+    office.console.state.tries = Tries(most=2)
+    await office.hire("desk-1")
+    for _ in range(4):
+        assert (await office.visit(address="192.0.2.9").sign_in("desk-1")).status_code == 303
+    visit = office.visit(address="192.0.2.9")
+    statuses = [(await visit.sign_in("desk-1", WRONG)).status_code for _ in range(3)]
+    assert statuses == [401, 401, 429], "failures count as ever"
 
 
 async def test_neither_password_nor_token_is_on_file(office: Office) -> None:
@@ -169,7 +253,7 @@ def test_tries_are_counted_within_a_window_that_moves() -> None:
 
 async def test_whoever_is_disabled_is_out_at_once_and_stays_out(office: Office) -> None:
     visit = await office.visit_of("desk-1")
-    await office.accounts.disable("desk-1")
+    await office.accounts.disable("desk-1", at=office.api.now)
     assert not await _is_in(visit)
     assert (await visit.sign_in("desk-1")).status_code == 401
 

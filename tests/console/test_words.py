@@ -11,6 +11,7 @@ from typing import get_args
 
 import pytest
 
+from api.open_cases import SHADES
 from console import words
 from console.words import EVENTS
 from domain.access import Act
@@ -20,6 +21,7 @@ from domain.clocks import Light
 from domain.connection import Code, Ending, Voltage
 from domain.identity import IdType
 from domain.investment import Decision
+from domain.opinions import View
 from domain.policy import ApplicantKind, ItemOutcome, Purpose, Size, Supply
 from domain.task_events import TaskEventKind
 from domain.words import Words
@@ -45,6 +47,8 @@ def _members(kind: type[StrEnum]) -> set[str]:
         (words.ENDINGS, _members(Ending)),
         (words.CODES, _members(Code)),
         (words.LIGHTS, _members(Light)),
+        (words.SHADES, set(SHADES)),
+        (words.OPINIONS, _members(View)),
         (words.REPORTS, _members(TaskEventKind)),
         (words.VOLTAGES, _members(Voltage)),
         (words.ITEM_OUTCOMES, set(get_args(ItemOutcome))),

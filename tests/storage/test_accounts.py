@@ -15,11 +15,13 @@ from domain.accounts import (
     IDLE_FOR,
     LOCKED_FOR,
     AccountExists,
+    LastAdministrator,
     NewAccount,
     StaffRole,
     UnknownAccount,
 )
 from storage.accounts import Accounts, one_time_password
+from storage.admin_acts import read_acts
 from storage.casefile import CaseFile
 from tests.support.cases import NOON
 from tests.support.databases import rows
@@ -50,7 +52,7 @@ async def test_an_account_is_what_was_made(accounts: Accounts) -> None:
 
 async def test_an_id_is_given_once(accounts: Accounts) -> None:
     await accounts.add(DESK, PASSWORD, at=NOON)
-    await accounts.disable("desk-1")
+    await accounts.disable("desk-1", at=NOON)
     with pytest.raises(AccountExists):
         await accounts.add(replace(DESK, agency="utility"), PASSWORD, at=NOON)
     (account,) = await accounts.every()
@@ -91,8 +93,8 @@ async def test_a_reset_lifts_locks_takes_back_and_ends_sessions(accounts: Accoun
     assert token is not None
     for _ in range(FAILURES_UNTIL_LOCKED):
         await accounts.sign_in("desk-1", "wrong", at=NOON)
-    await accounts.disable("desk-1")
-    await accounts.reset("desk-1", "another long password")
+    await accounts.disable("desk-1", at=NOON)
+    await accounts.reset("desk-1", "another long password", at=NOON)
     assert await accounts.signed_in(token, at=NOON) is None
     assert await accounts.sign_in("desk-1", PASSWORD, at=NOON) is None
     assert await accounts.sign_in("desk-1", "another long password", at=NOON) is not None
@@ -109,9 +111,9 @@ async def test_no_text_is_too_strange_to_be_nobody(accounts: Accounts, account_i
 
 async def test_who_is_unknown_is_neither_reset_nor_disabled(accounts: Accounts) -> None:
     with pytest.raises(UnknownAccount):
-        await accounts.reset("nobody-1", PASSWORD)
+        await accounts.reset("nobody-1", PASSWORD, at=NOON)
     with pytest.raises(UnknownAccount):
-        await accounts.disable("nobody-1")
+        await accounts.disable("nobody-1", at=NOON)
 
 
 async def test_sessions_that_ended_are_cleared_away(accounts: Accounts, url: str) -> None:
@@ -135,3 +137,30 @@ def test_one_time_passwords_are_long_and_never_the_same() -> None:
     made = {one_time_password() for _ in range(100)}
     assert len(made) == 100
     assert {len(each) for each in made} == {23}
+
+
+async def test_an_administrators_changes_are_on_record_and_keep_one_administrator(
+    accounts: Accounts, casefile: CaseFile
+) -> None:
+    first = replace(DESK, id="admin-1", agency=None, role=StaffRole.ADMINISTRATOR)
+    await accounts.add(first, PASSWORD, at=NOON)
+    await accounts.add(DESK, PASSWORD, at=NOON, must_change=False, by="admin-1")
+    with pytest.raises(LastAdministrator):
+        await accounts.disable("admin-1", at=NOON)
+    token = await accounts.sign_in("desk-1", PASSWORD, at=NOON)
+    assert token is not None
+    await accounts.unlock("desk-1", at=NOON, by="admin-1")
+    assert await accounts.signed_in(token, at=NOON) is not None, "whoever works goes on"
+    assert (await accounts.sessions(at=NOON))["desk-1"].open == 1
+    await accounts.end_sessions("desk-1", at=NOON, by="admin-1")
+    assert await accounts.sessions(at=NOON) == {}
+    for act in (accounts.enable, accounts.unlock, accounts.end_sessions):
+        with pytest.raises(UnknownAccount):
+            await act("nobody-1", at=NOON)
+    page = await read_acts(casefile.engine, limit=9, cursor=None)
+    assert [(each.by, each.act, each.subject) for each in page.items] == [
+        ("admin-1", "account.signed_out", "desk-1"),
+        ("admin-1", "account.unlocked", "desk-1"),
+        ("admin-1", "account.added", "desk-1"),
+        ("command", "account.added", "admin-1"),
+    ]

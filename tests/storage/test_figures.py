@@ -14,7 +14,25 @@ import sqlalchemy as sa
 from domain.connection import TaskKind
 from domain.working_time import civil_date
 from storage.casefile import CaseFile
-from storage.figures import Completed, Decided, Figures, Owed, read_figures
+from storage.database import snapshot
+from storage.figures import (
+    Completed,
+    Decided,
+    DecisionRow,
+    Figures,
+    Owed,
+    ResultFilter,
+    ResultRow,
+    count_open_cases,
+    count_unanswered,
+    read_clocked_tasks,
+    read_decisions,
+    read_figures,
+    read_open_cases,
+    read_owed,
+    read_results,
+    read_weeks,
+)
 from storage.tables import results, tasks
 from tests.support.cases import HIGH, changed, new_case, new_task
 from tests.support.databases import connected
@@ -76,6 +94,7 @@ def _tasks(some: random.Random, no: str) -> list[Row]:
         found.append(
             {
                 **new.columns(),
+                "opened_at": at - timedelta(hours=12 * some.randrange(40)),
                 "limit_working_days": some.choice((None, 3, 5)),
                 "state": state,
                 "done_at": None if state == "open" else at,
@@ -114,16 +133,20 @@ def _counted(
             month = row["stopped_on"].replace(day=1)
             key = (row["clock"], row["limit_working_days"], row["district"], month)
             groups.setdefault(key, []).append(row)
-    done, late, waiting = Counter[str](), Counter[str](), Counter[tuple[Any, ...]]()
+    done, late = Counter[tuple[str, date]](), Counter[tuple[str, date]]()
+    waiting = Counter[tuple[str, str, date | None, bool, date]]()
     for row in owed:
         if district not in (None, row["district"]):
             continue
-        if row["state"] == "open" and row["limit_working_days"] is not None:
-            waiting[row["owed_by"], row["kind"], row["due_on"]] += 1
+        if row["state"] == "open":
+            has_limit = row["limit_working_days"] is not None
+            opened_on = civil_date(row["opened_at"])
+            waiting[row["owed_by"], row["kind"], row["due_on"], has_limit, opened_on] += 1
         is_permit_done = row["state"] == "done" and row["kind"] == "permits"
         if is_permit_done and first <= civil_date(row["done_at"]) <= last:
-            done[row["owed_by"]] += 1
-            late[row["owed_by"]] += row["is_late"]
+            month = civil_date(row["done_at"]).replace(day=1)
+            done[row["owed_by"], month] += 1
+            late[row["owed_by"], month] += row["is_late"]
     return Figures(
         tuple(
             Completed(
@@ -134,8 +157,11 @@ def _counted(
             )
             for key, found in groups.items()
         ),
-        tuple(Decided(agency, count, late[agency]) for agency, count in done.items()),
-        tuple(Owed(by, TaskKind(kind), on, count) for (by, kind, on), count in waiting.items()),
+        tuple(Decided(by, on, count, late[by, on]) for (by, on), count in done.items()),
+        tuple(
+            Owed(by, TaskKind(kind), due_on, has_limit, opened_on, count)
+            for (by, kind, due_on, has_limit, opened_on), count in waiting.items()
+        ),
     )
 
 
@@ -154,21 +180,112 @@ async def test_the_databases_sums_are_those_of_a_plain_count(
     stopped, owed = await _filled(casefile, url, seed)
     for first, last in PERIODS:
         for district in (None, *DISTRICTS, "440999"):
-            found = await read_figures(casefile.engine, first, last, district)
+            async with snapshot(casefile.engine) as db:
+                found = await read_figures(db, first, last, district)
             expected = _counted(stopped, owed, first, last, district)
             assert _in_any_order(found) == _in_any_order(expected), (first, last, district)
 
 
 async def test_an_empty_file_has_no_figures(casefile: CaseFile) -> None:
-    assert await read_figures(casefile.engine, *PERIODS[0]) == Figures((), (), ())
+    async with snapshot(casefile.engine) as db:
+        assert await read_figures(db, *PERIODS[0]) == Figures((), (), ())
+        assert await read_weeks(db, *PERIODS[0]) == ()
+        assert await count_open_cases(db) == ()
+
+
+async def test_weeks_add_up_to_the_days_they_hold(casefile: CaseFile, url: str) -> None:
+    stopped, _ = await _filled(casefile, url, 0)
+    first, last = PERIODS[0]
+    async with snapshot(casefile.engine) as db:
+        found = await read_weeks(db, first, last)
+    counted = Counter[tuple[Any, ...]]()
+    net = Counter[tuple[Any, ...]]()
+    for row in stopped:
+        if first <= row["stopped_on"] <= last:
+            monday = row["stopped_on"] - timedelta(days=row["stopped_on"].isocalendar().weekday - 1)
+            key = (row["clock"], row["limit_working_days"], monday)
+            counted[key] += 1
+            net[key] += row["net"]
+    assert {(w.clock, w.limit_working_days, w.first): (w.cases, w.net) for w in found} == {
+        key: (count, net[key]) for key, count in counted.items()
+    }
+    assert [each.first for each in found] == sorted(each.first for each in found)
+
+
+@pytest.mark.rule("RB-11.1")
+@pytest.mark.parametrize("district", [None, "440802"])
+async def test_lists_hold_what_was_counted_each_once(
+    casefile: CaseFile, url: str, district: str | None
+) -> None:
+    await _filled(casefile, url, 1)
+    first, last = PERIODS[0]
+    async with snapshot(casefile.engine) as db:
+        figures = await read_figures(db, first, last, district)
+        cursor: str | None = None
+        stopped: list[ResultRow] = []
+        while True:
+            wanted = ResultFilter(first, last, district=district)
+            found = await read_results(db, wanted, limit=3, cursor=cursor)
+            stopped += found.page.items
+            assert found.cases == sum(each.cases for each in figures.completed)
+            assert found.net == sum(each.net for each in figures.completed)
+            if (cursor := found.page.next_cursor) is None:
+                break
+        for limit, is_met in ((5, None), (0, None), (8, False)):
+            wanted = ResultFilter(first, last, None, limit, district, is_met)
+            expected = [
+                each
+                for each in stopped
+                if each.limit_working_days == (limit or None) and is_met in (None, each.is_met)
+            ]
+            found = await read_results(db, wanted, limit=200, cursor=None)
+            assert found.page.items == tuple(expected)
+        assert len(set(stopped)) == len(stopped) == sum(each.cases for each in figures.completed)
+        assert [each.stopped_on for each in stopped] == sorted(
+            (each.stopped_on for each in stopped), reverse=True
+        )
+
+        decided: list[DecisionRow] = []
+        while True:
+            page, total = await read_decisions(
+                db, first, last, district=district, limit=2, cursor=cursor
+            )
+            decided += page.items
+            assert total == sum(each.done for each in figures.decided)
+            if (cursor := page.next_cursor) is None:
+                break
+        assert len(set(decided)) == total
+        _, late = await read_decisions(
+            db, first, last, district=district, is_late=True, limit=1, cursor=None
+        )
+        assert late == sum(each.late for each in figures.decided)
+
+        owed = await read_owed(db, district=district)
+        assert len(owed) == sum(each.tasks for each in figures.owed)
+        alike = await count_open_cases(db, district)
+        alone = await read_open_cases(db, district=district)
+        assert sum(each.cases for each in alike) == len({each.no for each in alone})
+        tasks_of = await read_clocked_tasks(db, {each.no for each in alone})
+        assert {task.case_no for task in owed} <= tasks_of.keys()
 
 
 PLANS = {"sqlite": "EXPLAIN QUERY PLAN", "postgresql": "EXPLAIN"}
-INDICES = ("ix_results_stopped_on", "ix_tasks_permits_done", "ix_tasks_watched")
+INDICES = (
+    "ix_results_stopped_on",
+    "ix_tasks_permits_done",
+    "ix_tasks_permits_done",
+    "ix_tasks_watched",
+    "ix_applications_open",
+    "ix_notices_supervision",
+)
 
 
-async def test_no_figure_reads_a_whole_table(casefile: CaseFile, url: str) -> None:
+@pytest.mark.parametrize("district", [None, "440802"])
+async def test_no_figure_reads_a_whole_table(
+    casefile: CaseFile, url: str, district: str | None
+) -> None:
     """Each has an index of just the rows it needs; without it a year would take seconds."""
+    await _filled(casefile, url, 0)
     asked: list[tuple[str, Any]] = []
 
     def note(_connection: object, _cursor: object, statement: str, values: Any, *_: Any) -> None:
@@ -176,11 +293,14 @@ async def test_no_figure_reads_a_whole_table(casefile: CaseFile, url: str) -> No
             asked.append((statement, values))
 
     engine = casefile.engine.sync_engine
-    sa.event.listen(engine, "before_cursor_execute", note)
-    try:
-        await read_figures(casefile.engine, *PERIODS[0])
-    finally:
-        sa.event.remove(engine, "before_cursor_execute", note)
+    async with snapshot(casefile.engine) as db:
+        sa.event.listen(engine, "before_cursor_execute", note)
+        try:
+            await read_figures(db, *PERIODS[0], district)
+            await count_open_cases(db, district)
+            await count_unanswered(db, PERIODS[0][1], district)
+        finally:
+            sa.event.remove(engine, "before_cursor_execute", note)
     with connected(url) as connection:
         if connection.dialect.name == "postgresql":
             # A small table is read whole, unless that is forbidden.
@@ -191,4 +311,4 @@ async def test_no_figure_reads_a_whole_table(casefile: CaseFile, url: str) -> No
             )
             assert index in str(plan.all()), (index, statement)
     # Were the words of an index bound, each row would be read to compare them.
-    assert "'permits'" in asked[1][0] and "'done'" in asked[1][0] and "'open'" in asked[2][0]
+    assert "'permits'" in asked[1][0] and "'done'" in asked[1][0] and "'open'" in asked[3][0]

@@ -42,6 +42,7 @@ from tests.support.cases import NOON, new_case
 from tests.support.databases import connected
 
 A_MINUTE = timedelta(minutes=1)
+BY: dict[str, Any] = {"by": "admin-2", "now": NOON}
 pytestmark = pytest.mark.rule("RB-12.2")
 
 
@@ -232,7 +233,7 @@ async def test_it_is_done_when_every_case_is(book: Repairs, numbers: list[str]) 
     assert (found.state, found.left, found.ended_at) == (RepairState.DONE, 0, NOON)
     assert await book.under_way() == []
     with pytest.raises(IllegalRepair):
-        await book.cancel(repair.number, at=NOON)
+        await book.cancel(repair.number, at=NOON, **BY)
 
 
 async def test_a_pause_begins_nothing_more_and_a_cancel_never_does(
@@ -242,12 +243,12 @@ async def test_a_pause_begins_nothing_more_and_a_cancel_never_does(
     first = await _claimed(book, repair)
     assert first is not None
     begun = await book.begin(first, repair, _standing(first.case_no), at=NOON)
-    await book.pause(repair.number)
+    await book.pause(repair.number, **BY)
     assert await _claimed(book, repair, NOON + timedelta(seconds=9)) is None
-    await book.resume(repair.number)
+    await book.resume(repair.number, **BY)
     with pytest.raises(IllegalRepair):
-        await book.resume((await _planned(book, numbers, idempotency_key="key-2")).number)
-    await book.cancel(repair.number, at=NOON)
+        await book.resume((await _planned(book, numbers, idempotency_key="key-2")).number, **BY)
+    await book.cancel(repair.number, at=NOON, **BY)
     assert await _claimed(book, repair, NOON + timedelta(seconds=9)) is None
     # What was begun is still brought to its end.
     await book.end(begun, repair, ItemState.DONE, at=NOON, report=_REPORT)
@@ -267,7 +268,7 @@ async def test_lists_page_by_cursor(book: Repairs, numbers: list[str]) -> None:
     for cursor in ("x", "MTIzNDU2Nzg5MDEy"):
         with pytest.raises(InputRefused):
             await book.repairs(limit=2, cursor=cursor)
-    for call in (book.repair(99), book.approve(99, by="admin-2", at=NOON), book.pause(99)):
+    for call in (book.repair(99), book.approve(99, by="admin-2", at=NOON), book.pause(99, **BY)):
         with pytest.raises(UnknownRepair):
             await call
 
@@ -310,7 +311,7 @@ async def test_cases_that_are_seen_to_at_the_same_moment_end_the_repair(
             *(each.planned(i, _plan(i)) for each, i in zip(books, items, strict=True) if i)
         )
         assert (await book.repair(repair.number)).state is RepairState.PLANNED
-        await book.cancel(repair.number, at=NOON)
+        await book.cancel(repair.number, at=NOON, **BY)
 
     repair = await _executing(book, numbers[:2], idempotency_key="last")
     begun = []
@@ -334,7 +335,11 @@ async def test_a_case_that_was_claimed_before_a_pause_or_a_cancel_is_not_begun(
     repair = await _executing(book, numbers)
     item = await _claimed(book, repair)
     assert item is not None
-    await (book.pause(repair.number) if action == "pause" else book.cancel(repair.number, at=NOON))
+    await (
+        book.pause(repair.number, **BY)
+        if action == "pause"
+        else book.cancel(repair.number, at=NOON, **BY)
+    )
     with pytest.raises(NotToBegin):
         await book.begin(item, repair, _standing(item.case_no), at=NOON)
     # Nor does whoever had it in hand undo that.
@@ -351,7 +356,7 @@ async def test_what_was_begun_is_taken_up_again_during_a_pause(
     item = await _claimed(book, repair)
     assert item is not None
     await book.begin(item, repair, _standing(item.case_no), at=NOON)
-    paused = await book.pause(repair.number)
+    paused = await book.pause(repair.number, **BY)
     assert [each.number for each in await book.under_way()] == [repair.number]
     taken = await _claimed(book, paused, NOON + timedelta(minutes=3))
     assert taken is not None and taken.position == item.position

@@ -39,6 +39,7 @@ AGENCIES = (
     "special-group",
 )
 ADMINISTRATORS = ("admin-1", "admin-2")
+SERVER_SECRET = "a server secret for tests, and for nothing else"
 PATIENCE_S = 10.0
 
 
@@ -61,7 +62,7 @@ def api_settings(database_url: str, **others: Any) -> Settings:
         engine_timeout_s=0.2,
         agency_keys={agency: SecretStr(key_of(agency)) for agency in AGENCIES},
         administrator_keys={each: SecretStr(key_of(each)) for each in ADMINISTRATORS},
-        **others,
+        **{"server_secret": SecretStr(SERVER_SECRET), **others},
     )
 
 

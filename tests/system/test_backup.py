@@ -281,12 +281,14 @@ def test_a_backup_is_for_its_owner_alone_and_holds_keys_only_if_asked(
     installation.keys(["desk"], {})
     installation.signing_secrets(["desk"], {})
     installation.administrators({})
+    installation.server_secret(None)
     without, whole = tmp_path / "without", tmp_path / "whole"
     done("backup", without, "--var", var)
     done("backup", whole, "--var", var, "--with-keys")
     assert _names(without) == {"backup.json", "onewindow.db"}
     assert _names(whole) == {
-        *("backup.json", "onewindow.db", "keys.json", "signing.json", "administrators.json")
+        *("backup.json", "onewindow.db", "keys.json", "signing.json", "administrators.json"),
+        "server.json",
     }
     for folder in (without, whole):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700

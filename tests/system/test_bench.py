@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -11,6 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
+
+from storage.database import open_engine
+from storage.reading import Reading
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("--cases", "3", "--laps", "1", "--at-once", "3", "--open-cases", "6", "--seconds", "0.3")
@@ -63,6 +67,35 @@ def test_three_cases_give_a_table_and_figures(tmp_path: Path) -> None:
     assert found["bundles"]["pushed_p50_ms"] > 0
     assert found["latency"]["submissions"] == found["memory"]["open_cases"] == 6
     assert running_in(tmp_path) == []
+
+
+def test_pages_are_timed_over_a_file_that_holds_together(tmp_path: Path) -> None:
+    figures, kept = tmp_path / "figures.json", tmp_path / "kept"
+    bench = start(
+        tmp_path,
+        *("--only", "pages", "--filed", "60", "--times", "2"),
+        *("--kept", str(kept), "--json", str(figures)),
+    )
+    said, _ = bench.communicate(timeout=PATIENCE_S)
+    assert bench.returncode == 0, said
+    found = json.loads(figures.read_text())["pages"]
+    assert found["cases"] == 60 > found["open_cases"] > 0
+    asked = {page["page"]: page for page in found["found"]}
+    for path in ("/tasks", "/cases", "/supervision"):
+        assert asked[path]["status"] == 200
+        assert 0 < asked[path]["p50_ms"] <= asked[path]["p95_ms"]
+    (file,) = kept.glob("*.db")
+    checked, broken = asyncio.run(_first_break(file))
+    assert (checked, broken) == (60, None)
+    assert running_in(tmp_path) == []
+
+
+async def _first_break(file: Path) -> tuple[int, object]:
+    engine = open_engine(f"sqlite:///{file}")
+    try:
+        return await Reading(engine).first_break()
+    finally:
+        await engine.dispose()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])

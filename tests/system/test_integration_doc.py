@@ -75,12 +75,27 @@ def _environment(**variables: str) -> dict[str, str]:
     return {"PATH": path, "NO_PROXY": "127.0.0.1", "LANG": "C.UTF-8", **variables}
 
 
+def _system_key(base: str) -> str:
+    """Have an administrator make a key for the department's system."""
+    made = httpx2.post(
+        f"{base}/api/v1/admin/keys",
+        headers={"Authorization": f"Bearer {key_of('admin-1')}", "Idempotency-Key": "key-1"},
+        json={"agency": "water", "label": "示例系统"},
+        trust_env=False,
+    )
+    return str(made.json()["secret"])
+
+
 @needs_tools
 def test_every_command_does_what_the_page_says(
     sqlite_databases: SqliteFiles, tmp_path: Path
 ) -> None:
     file = tmp_path / "decision.pdf"
     file.write_bytes(b"%PDF-1.7 fictitious")
+    # The API's clock stands still here; what the page signs for it (`date -u`) goes by that.
+    clock = f'[ "$1" = -u ] && echo {NOON.timestamp():.0f} || exec {shutil.which("date")} "$@"'
+    (tmp_path / "date").write_text(f"#!/bin/sh\n{clock}\n")
+    (tmp_path / "date").chmod(0o755)
     with sqlite_databases.migrated() as url:
         first, second = asyncio.run(_put_on_file(url))
         with listening(build_app(api_settings(url), lambda: NOON)) as base:
@@ -95,7 +110,9 @@ def test_every_command_does_what_the_page_says(
                 FILE=str(file),
                 PORT=port,
                 KEPT=str(tmp_path / "department.db"),
+                SYSTEM_KEY=_system_key(base),
             )
+            environment["PATH"] = f"{tmp_path}{os.pathsep}{environment['PATH']}"
             assert differences(PAGE, environment, ROOT) == []
 
 

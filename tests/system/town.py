@@ -64,7 +64,12 @@ class Town:
     """
 
     def __init__(
-        self, var: Path, *, speed: float, sandbox_arguments: tuple[str, ...], begins: datetime
+        self,
+        var: Path,
+        *,
+        speed: float,
+        sandbox_arguments: tuple[str, ...] | None,
+        begins: datetime,
     ) -> None:
         self._installation = Installation(var)
         self._installation.logs.mkdir(parents=True)
@@ -93,10 +98,14 @@ class Town:
         var: Path,
         *,
         speed: float = 172_800.0,
-        sandbox_arguments: tuple[str, ...] = (),
+        sandbox_arguments: tuple[str, ...] | None = (),
         begins: datetime = DEMO_BEGINS,
     ) -> AsyncIterator[Self]:
-        """Start everything, with civil time at `begins`; end everything."""
+        """Start everything, with civil time at `begins`; end everything.
+
+        Args:
+            sandbox_arguments: None for no stand-ins: every agency works in its inbox.
+        """
         town = cls(var, speed=speed, sandbox_arguments=sandbox_arguments, begins=begins)
         try:
             for program in town._plan.programs:
@@ -133,6 +142,11 @@ class Town:
         """Take away everything the engine knew; it must not be running."""
         for path in self._installation.var.glob("engine.db*"):
             path.unlink()
+
+    @property
+    def api_address(self) -> str:
+        """Where API and console are reached."""
+        return self._plan.addresses["api"]
 
     async def call(
         self,
