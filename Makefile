@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak check bench setup lock clean
+.PHONY: help demo test soak check bench screenshots setup lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo 'make soak    200 bundles whose agencies fail in every way'
 	@echo 'make check   lint, format, types, and whether each rule has a test'
 	@echo 'make bench   cases per second against the bare engine'
+	@echo 'make screenshots   docs/screenshots anew, from a demonstration'
 	@echo 'make setup   only install, into .venv'
 	@echo 'make lock    lock the dependencies anew (needs uv)'
 	@echo 'make clean   remove .venv, caches and the demonstration'
@@ -44,6 +45,9 @@ check: setup
 
 bench: setup
 	@$(BIN)/python -m bench
+
+screenshots: setup
+	@$(BIN)/python -m tests.console.screenshots
 
 setup: $(VENV)/runtime.stamp $(VENV)/dev.stamp
 

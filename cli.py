@@ -157,14 +157,16 @@ def demo(
         upgrade(installation.database_url)
         password = "" if is_leaving else demo_accounts(installation.database_url)
 
-        def planned(clock: CivilClock, *, left_to_people: Sequence[str] = ()) -> upping.Plan:
+        def planned(
+            clock: CivilClock, *further: str, left_to_people: Sequence[str] = ()
+        ) -> upping.Plan:
             return upping.plan(
                 installation,
                 settings,
                 policy,
                 clock,
                 database_url=installation.database_url,
-                sandbox_arguments=("--seed", str(seed)),
+                sandbox_arguments=("--seed", str(seed), *further),
                 has_ui=not is_leaving,
                 say=shown.say,
                 left_to_people=left_to_people,
@@ -211,7 +213,7 @@ def demo(
         has_ended = asyncio.run(supervisor.run(play()))
         if has_ended and not is_leaving:
             slower = installation.slower(min(speed, living.SPEED))
-            plan = planned(slower, left_to_people=living.LEFT_TO_PEOPLE)
+            plan = planned(slower, *living.SANDBOX, left_to_people=living.LEFT_TO_PEOPLE)
             asyncio.run(upping.supervisor(plan, installation, shown.say).run(live(plan)))
     if has_ended is False:
         raise typer.Exit(1)

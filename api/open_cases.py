@@ -138,14 +138,14 @@ class Lamps:
     """
 
     def __init__(self, civil_now: datetime, calendars: Mapping[int, Calendar]) -> None:
-        self._now, self._calendars = civil_now, calendars
+        self._now, self.calendars = civil_now, calendars
         self._seen: dict[tuple[tuple[Standing, ...], str, int], tuple[Shade, _Clocks]] = {}
 
     def lit(self, case: OpenCases, standings: tuple[Standing, ...]) -> LitCase:
         """Return a case with its light."""
         key = (standings, case.policy, case.calendar)
         if (seen := self._seen.get(key)) is None:
-            policy, days = policy_for(case.policy), self._calendars[case.calendar]
+            policy, days = policy_for(case.policy), self.calendars[case.calendar]
             clocks = tuple((each, _shown(each, policy, days, self._now)) for each in standings)
             shades = {shown.shade for _, shown in clocks}
             worst: Shade = next((each for each in SHADES if each in shades), "none")
@@ -200,34 +200,18 @@ async def calendars_of(cases: Iterable[OpenCases], services: Services) -> Mappin
     }
 
 
-async def lit_cases(
+async def counted_cases(
     db: AsyncConnection,
     services: Services,
-    civil_now: datetime,
-    *,
     district: str | None = None,
     stage: str | None = None,
-) -> list[LitCase]:
-    """Return open cases one by one, with their lights.
-
-    Args:
-        db: that sees one moment.
-    """
-    found = await read_open_cases(db, district=district, stage=stage)
-    calendars = await calendars_of(found, services)
-    stood = await _stood(db, services.reading.engine, found, calendars)
-    return lit(stood, calendars, civil_now)
-
-
-async def counted_cases(
-    db: AsyncConnection, services: Services, district: str | None = None
 ) -> Stood:
     """Return open cases, those that are alike together and without their numbers.
 
     Args:
         db: that sees one moment.
     """
-    found = await count_open_cases(db, district)
+    found = await count_open_cases(db, district, stage)
     if apart := {(each.voltage, each.supply) for each in found if _is_apart(each)}:
         found = (
             *(
@@ -235,7 +219,7 @@ async def counted_cases(
                 for each in found
                 if each.accepted_on is None or (each.voltage, each.supply) not in apart
             ),
-            *await read_open_cases(db, district=district, supplied=apart),
+            *await read_open_cases(db, district=district, stage=stage, supplied=apart),
         )
     calendars = await calendars_of(found, services)
     return await _stood(db, services.reading.engine, found, calendars)
@@ -249,7 +233,7 @@ async def _stood(
 ) -> Stood:
     apart = [each for each in cases if each.no and _is_apart(each)]
     of_one = await _standings_of(db, engine, apart, calendars)
-    plain = _plain(calendars)
+    plain = plain_standings(calendars)
     return [(each, of_one[each.no] if each.no in of_one else plain(each)) for each in cases]
 
 
@@ -270,7 +254,9 @@ def _is_apart(case: OpenCases) -> bool:
     )
 
 
-def _plain(calendars: Mapping[int, Calendar]) -> Callable[[OpenCases], tuple[Standing, ...]]:
+def plain_standings(
+    calendars: Mapping[int, Calendar],
+) -> Callable[[OpenCases], tuple[Standing, ...]]:
     """Return what finds where clocks stand that count every day, or have not begun."""
     seen: dict[tuple[str, int, str, str, date], tuple[Standing, ...]] = {}
 

@@ -207,7 +207,8 @@ async def get_ahead(no: str, caller: SignedIn, services: Serving) -> list[Mappin
 async def get_receipt(no: str, caller: SignedIn, services: Serving) -> Response:
     """Return what a submission was answered with.
 
-    The secret is in it for 12 hours after the submission, to be handed over; later, give a new one.
+    The secret is in it for 12 hours after the submission, for whoever submitted it, to be handed
+    over; later, give a new one.
     """
     return spelled(await receipt_again(no, caller, services), 200, UNKEPT)
 
@@ -223,9 +224,11 @@ async def receipt_again(no: str, caller: Caller, services: Services) -> Mapping[
     application = Application.model_validate(case.content)
     received_on = civil_date(case.submitted_at)
     checked = check_application(application, policy_for(case.policy), received_on)
-    # Whoever could read it for as long as the case runs could act as the applicant. Of the engine's
-    # time: in training mode a civil day may be over before a slip is printed.
-    is_shown = services.now() - case.clock.engine(case.submitted_at) < SECRET_SHOWN_FOR
+    # Whoever could read it for as long as the case runs, or of a case that they did not take in,
+    # could act as the applicant. Of the engine's time: in training mode a civil day may be over
+    # before a slip is printed.
+    is_recent = services.now() - case.clock.engine(case.submitted_at) < SECRET_SHOWN_FOR
+    is_shown = is_recent and case.submitted_by == caller.agency
     return {
         "no": no,
         "follow_secret": await services.secrets.first_of(no) if is_shown else None,

@@ -258,7 +258,7 @@ def _refusal(error: errors.OneWindowError) -> dict[str, Any]:
                 closed_by=error.closed_by,
                 closed_at=error.closed_at,
             )
-        case errors.IllegalTaskEvent() | system_keys.KeyEnded():
+        case errors.IllegalTaskEvent() | errors.OwnPlan() | system_keys.KeyEnded():
             return spelled_out(problem, en=str(error), zh=error.zh)
         case errors.OutcomeConflict():
             return spelled_out(

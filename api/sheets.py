@@ -19,6 +19,7 @@ from openpyxl.styles import Font
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
+from domain.cells import harmless, is_formula
 from domain.errors import FieldProblem, InputRefused
 
 MOST_BYTES = 1_000_000
@@ -34,7 +35,6 @@ MOST_MARKS_ELSEWHERE = 50_000
 MOST_SHEETS = 50
 LONGEST_CELL = 2_000
 
-_BEGINS_A_FORMULA = frozenset("=+-@\t\r")
 
 CSV_TYPE = "text/csv; charset=utf-8"
 XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -97,9 +97,7 @@ def xlsx_of(rows: Iterable[Sequence[object]]) -> bytes:
 
 
 def _safe(cell: object) -> str:
-    # CWE-1236: a spreadsheet would carry out what begins like a formula.
-    text = str(cell)
-    return f"'{text}" if text[:1] in _BEGINS_A_FORMULA else text
+    return harmless(str(cell))
 
 
 # ---------------------------------------------------------------- CSV
@@ -174,7 +172,7 @@ def _is_of_cells(part: str) -> bool:
     return part.startswith("xl/worksheets/") or part == "xl/sharedStrings.xml"
 
 
-class _Reader(ExcelReader):  # type: ignore[misc]  # of a library without types
+class _Reader(ExcelReader):
     """Reads a workbook, unless it names more sheets than anybody's has.
 
     Each name has the sheet's beginning read, and all may be of one that is long.
@@ -224,7 +222,7 @@ def _unquoted(cell: str) -> str:
     # How some write a number as a text into CSV; and what `_safe` puts before a text.
     if cell.startswith('="') and cell.endswith('"') and len(cell) > 2:
         return cell[2:-1]
-    return cell[1:] if cell[:1] == "'" and cell[1:2] in _BEGINS_A_FORMULA else cell
+    return cell[1:] if cell[:1] == "'" and is_formula(cell[1:]) else cell
 
 
 def _too_large() -> InputRefused:

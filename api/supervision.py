@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 from fastapi import APIRouter, Query
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.contract import civil_text
 from api.ages import AGES, Ages
 from api.auth import SignedIn
 from api.calendar import FIRST_DAY, LAST_DAY
+from api.kept import Kept
 from api.open_cases import (
     SHADES,
     LitCase,
@@ -38,7 +37,6 @@ from domain.connection import TaskKind
 from domain.errors import FieldProblem, InputRefused
 from domain.policy import Policy, Titled
 from domain.working_time import Calendar, WorkingDays, civil_date
-from storage.database import snapshot
 from storage.figures import (
     Completed,
     Decided,
@@ -50,7 +48,6 @@ from storage.figures import (
     read_figures,
     read_weeks,
 )
-from storage.watching import Watching
 
 router = APIRouter(prefix="/supervision", tags=["supervision"])
 
@@ -146,40 +143,21 @@ class _Read(NamedTuple):
     unanswered: Unanswered
 
 
-_KEPT = 16
-"""Answers of the file that are kept, until anything happens to any case."""
-
-
-class _Kept:
-    """What was read while nothing has happened since; read once, however many ask at a time."""
-
-    def __init__(self) -> None:
-        self.mark = ""
-        self.read: dict[_Asked, _Read] = {}
-        self.turn = asyncio.Lock()
-
-
-_kept: WeakKeyDictionary[AsyncEngine, _Kept] = WeakKeyDictionary()
+_kept = Kept[_Asked, _Read]()
 
 
 async def _read(services: Services, asked: _Asked) -> _Read:
-    engine = services.reading.engine
-    kept = _kept.setdefault(engine, _Kept())
-    async with kept.turn:
-        # Asked before reading, so that what is kept is never older than its mark.
-        mark = await Watching(engine).mark()
-        if kept.mark != mark or len(kept.read) >= _KEPT:
-            kept.mark, kept.read = mark, {}
-        if asked not in kept.read:
-            first, last, district, by_week, today = asked
-            async with snapshot(engine) as db:
-                kept.read[asked] = _Read(
-                    await read_figures(db, first, last, district),
-                    await read_weeks(db, first, last, district) if by_week else (),
-                    await counted_cases(db, services, district),
-                    await count_unanswered(db, today, district),
-                )
-        return kept.read[asked]
+    first, last, district, by_week, today = asked
+
+    async def read(db: AsyncConnection) -> _Read:
+        return _Read(
+            await read_figures(db, first, last, district),
+            await read_weeks(db, first, last, district) if by_week else (),
+            await counted_cases(db, services, district),
+            await count_unanswered(db, today, district),
+        )
+
+    return await _kept.answer(services.reading.engine, asked, read)
 
 
 def period(

@@ -25,9 +25,7 @@ app = typer.Typer(
 )
 
 AccountId = Annotated[str, typer.Argument(metavar="ID", help="The account.")]
-Issuer = Annotated[
-    str, typer.Option(help="The identity provider; default: ONEWINDOW_OIDC_ISSUER.")
-]
+Issuer = Annotated[str, typer.Option(help="The identity provider; default: ONEWINDOW_OIDC_ISSUER.")]
 
 
 @app.command()

@@ -19,6 +19,7 @@ from console.rendering import Problems, page
 from console.words import ROLES
 from domain.access import Act
 from domain.accounts import is_account_id
+from domain.cells import harmless
 from domain.errors import FieldProblem, InputRefused
 from domain.policy import Policy
 from domain.repairs import REPAIRS
@@ -83,7 +84,7 @@ async def acts_as_csv(request: Request, visitor: Guarded, services: Serving) -> 
         )
         title = said(each["title"], visitor.language)
         cells = (each["at"], each["by"], each["act"], title, each["subject"], details)
-        lines.writerow(map(harmless, cells))
+        lines.writerow(harmless(str(cell)) for cell in cells)
     return Response(
         # Without the mark, spreadsheets take Chinese for something else.
         "\ufeff" + written.getvalue(),
@@ -101,12 +102,6 @@ async def _every(wanted: Mapping[str, Any], visitor: Visitor, services: Services
             yield each
         if (cursor := found["next_cursor"]) is None:
             return
-
-
-def harmless(cell: object) -> str:
-    """Keep a spreadsheet from running what begins like a formula."""
-    written = str(cell)
-    return f"'{written}" if written[:1] in ("=", "+", "-", "@", "\t", "\r") else written
 
 
 def _wanted(asked: Mapping[str, str], problems: list[FieldProblem]) -> dict[str, Any]:

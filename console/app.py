@@ -144,6 +144,7 @@ def mount(api: FastAPI) -> FastAPI:
                 await live.close()
 
     api.router.lifespan_context = with_live
+    api.state.end_streams = live.stop
     api.state.larger_bodies[attaching.PATHS] = attaching.limit_of(services.settings)
     api.state.larger_bodies[importing.PATHS] = importing.LIMIT_BYTES
     api.mount(PATH, Headers(console))

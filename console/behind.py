@@ -5,8 +5,8 @@ Each shows as many as the number says that led to it, most urgent or latest firs
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Literal, get_args
 
@@ -17,11 +17,11 @@ from api import behind
 from api.ages import AGES, Age
 from api.auth import Caller
 from api.open_cases import SHADES, Shade
-from api.services import Services, Serving
+from api.services import Serving
 from console.guard import PATH, Guarded
 from console.lights import words_of
 from console.rendering import page, query
-from console.tables import Cell, Column, Table, as_csv
+from console.tables import Cell, Column, Table, csv_part, sent_as_csv
 from console.words import SHADES as SHADE_WORDS
 from console.words import VOLTAGES
 from domain.access import Act
@@ -34,8 +34,8 @@ from domain.words import Words
 router = APIRouter()
 
 ON_A_PAGE = 50
-_ALL = 1_000_000
-"""More than any file holds: a file is not paged."""
+AT_A_TIME = 200
+"""Rows of a file that are made before others have their turn."""
 
 Place = Literal["cases", "results", "tasks", "decisions"]
 _FILTERS: Mapping[Place, tuple[str, ...]] = {
@@ -110,15 +110,17 @@ class Wanted:
 # ---------------------------------------------------------------- lists
 
 
-async def _cases(caller: Caller, services: Services, wanted: Wanted) -> Found:
-    found = await behind.list_open_cases(
+async def _cases(at: behind.Moment, caller: Caller, wanted: Wanted) -> Found:
+    found = await behind.open_cases(
+        at,
         caller,
-        services,
-        stage=wanted.text("stage"),
-        district=wanted.text("district"),
-        light=wanted.light(),
-        clock=wanted.text("clock"),
-        age=wanted.age(),
+        behind.CasesWanted(
+            stage=wanted.text("stage"),
+            district=wanted.text("district"),
+            light=wanted.light(),
+            clock=wanted.text("clock"),
+            age=wanted.age(),
+        ),
         limit=wanted.limit,
         cursor=wanted.cursor,
     )
@@ -165,16 +167,18 @@ def _clocks(clocks: Sequence[Mapping[str, Any]]) -> Words | None:
     return Words("；".join(zh), "; ".join(en))
 
 
-async def _results(caller: Caller, services: Services, wanted: Wanted) -> Found:
-    found = await behind.list_results(
+async def _results(at: behind.Moment, caller: Caller, wanted: Wanted) -> Found:
+    found = await behind.stopped(
+        at,
         caller,
-        services,
-        from_=wanted.day("from"),
-        to=wanted.day("to"),
-        district=wanted.text("district"),
-        clock=wanted.text("clock"),
-        limit_working_days=wanted.number("limit"),
-        is_met=wanted.flag("met"),
+        behind.ResultsWanted(
+            from_=wanted.day("from"),
+            to=wanted.day("to"),
+            district=wanted.text("district"),
+            clock=wanted.text("clock"),
+            limit_working_days=wanted.number("limit"),
+            is_met=wanted.flag("met"),
+        ),
         limit=wanted.limit,
         cursor=wanted.cursor,
     )
@@ -217,17 +221,19 @@ def _verdict(is_met: bool | None) -> Cell:
     return Cell(Words("超过时限", "Over"), light="red")
 
 
-async def _tasks(caller: Caller, services: Services, wanted: Wanted) -> Found:
+async def _tasks(at: behind.Moment, caller: Caller, wanted: Wanted) -> Found:
     kind = wanted.sent["kind"]
-    found = await behind.list_owed(
+    found = await behind.open_tasks(
+        at,
         caller,
-        services,
-        owed_by=wanted.text("owed_by"),
-        kind=TaskKind(kind) if kind in set(TaskKind) else None,
-        district=wanted.text("district"),
-        light=wanted.light(),
-        age=wanted.age(),
-        has_limit=wanted.flag("has_limit"),
+        behind.TasksWanted(
+            owed_by=wanted.text("owed_by"),
+            kind=TaskKind(kind) if kind in set(TaskKind) else None,
+            district=wanted.text("district"),
+            light=wanted.light(),
+            age=wanted.age(),
+            has_limit=wanted.flag("has_limit"),
+        ),
         limit=wanted.limit,
         cursor=wanted.cursor,
     )
@@ -255,15 +261,17 @@ async def _tasks(caller: Caller, services: Services, wanted: Wanted) -> Found:
     return _found("tasks", columns, rows, found)
 
 
-async def _decisions(caller: Caller, services: Services, wanted: Wanted) -> Found:
-    found = await behind.list_decisions(
+async def _decisions(at: behind.Moment, caller: Caller, wanted: Wanted) -> Found:
+    found = await behind.decided(
+        at,
         caller,
-        services,
-        from_=wanted.day("from"),
-        to=wanted.day("to"),
-        district=wanted.text("district"),
-        owed_by=wanted.text("owed_by"),
-        is_late=wanted.flag("late"),
+        behind.DecisionsWanted(
+            from_=wanted.day("from"),
+            to=wanted.day("to"),
+            district=wanted.text("district"),
+            owed_by=wanted.text("owed_by"),
+            is_late=wanted.flag("late"),
+        ),
         limit=wanted.limit,
         cursor=wanted.cursor,
     )
@@ -324,7 +332,7 @@ def _light(shade: Shade, left: int | None) -> Cell:
     return Cell(words_of(Light(shade), left), light=shade)
 
 
-LISTS: Mapping[Place, Callable[[Caller, Services, Wanted], Awaitable[Found]]] = {
+LISTS: Mapping[Place, Callable[[behind.Moment, Caller, Wanted], Awaitable[Found]]] = {
     "cases": _cases,
     "results": _results,
     "tasks": _tasks,
@@ -377,7 +385,8 @@ _MET_WORDS = {"true": Words("未超时限", "Within"), "false": Words("超过时
 def _page_of(place: Place) -> Callable[..., Any]:
     async def show(request: Request, visitor: Guarded, services: Serving) -> Response:
         wanted = _wanted(place, request.query_params, ON_A_PAGE)
-        found = await LISTS[place](visitor.caller, services, wanted)
+        async with behind.moment(services) as at:
+            found = await LISTS[place](at, visitor.caller, wanted)
         return page(
             request,
             visitor,
@@ -397,17 +406,32 @@ def _page_of(place: Place) -> Callable[..., Any]:
 
 def _file_of(place: Place) -> Callable[..., Any]:
     async def give_file(request: Request, visitor: Guarded, services: Serving) -> Response:
-        wanted = _wanted(place, request.query_params, _ALL)
-        found = await LISTS[place](visitor.caller, services, wanted)
-        return as_csv(found.table, named=f"onewindow-{place}")
+        wanted = replace(_wanted(place, request.query_params, AT_A_TIME), cursor=None)
+        async with behind.moment(services, is_file=True) as at:
+            parts = _parts(LISTS[place], at, visitor.caller, wanted)
+            return await sent_as_csv(parts, named=f"onewindow-{place}")
 
     give_file.__doc__ = f"Send all {place} of a list as CSV."
     return give_file
 
 
+async def _parts(
+    read: Callable[[behind.Moment, Caller, Wanted], Awaitable[Found]],
+    at: behind.Moment,
+    caller: Caller,
+    wanted: Wanted,
+) -> AsyncIterator[bytes]:
+    """Yield a list page by page; of one moment, so that a file holds as many as its page says."""
+    is_first = True
+    while is_first or wanted.cursor:
+        found = await read(at, caller, wanted)
+        yield csv_part(found.table, has_header=is_first)
+        is_first, wanted = False, replace(wanted, cursor=found.next_cursor)
+
+
 def _wanted(place: Place, sent: Mapping[str, str], limit: int) -> Wanted:
     values = {name: sent.get(name, "").strip()[:100] for name in _FILTERS[place]}
-    return Wanted(values, sent.get("cursor", "")[:400] or None if limit < _ALL else None, limit)
+    return Wanted(values, sent.get("cursor", "")[:400] or None, limit)
 
 
 for _place in LISTS:

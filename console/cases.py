@@ -40,8 +40,8 @@ _FILTERS = ("stage", "state", "district")
 
 @router.get("/cases", name=Act.SEE_CASES)
 async def list_cases(request: Request, visitor: Guarded, services: Serving) -> Response:
-    """Page through the cases, newest first."""
-    return await _list(request, visitor, services, _wanted(request.query_params))
+    """Page through the cases, newest first; by an address nothing is searched for (RB-13.3)."""
+    return await _list(request, visitor, services, _wanted(request.query_params) | {"q": ""})
 
 
 @router.post("/cases", name=Act.SEE_CASES)

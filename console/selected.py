@@ -22,7 +22,15 @@ from console import attaching
 from console.answers import ALL, alike, outcome_of
 from console.guard import PATH, Guarded, Visitor
 from console.rendering import Problems, page
-from console.tasks import claim_to_decide, colleagues, holding_of, inbox, lit_body, named
+from console.tasks import (
+    CHOOSE_A_COLLEAGUE,
+    claim_to_decide,
+    colleagues,
+    holding_of,
+    inbox,
+    lit_body,
+    named,
+)
 from console.words import CODES
 from domain.access import Act
 from domain.connection import Code, TaskKind
@@ -71,8 +79,8 @@ async def hold_selected(request: Request, visitor: Guarded, services: Serving) -
     try:
         doing, tasks = str(form.get("type", "")), await _chosen(form, visitor, services)
         others = [each.id for each in await colleagues(request, visitor)]
-        if doing == TaskEventKind.REASSIGNED and not form.get("holder"):
-            raise InputRefused(FieldProblem("holder", "choose a colleague", "请选择本单位的承办人员"))
+        if doing == TaskEventKind.REASSIGNED and not form.get("colleague"):
+            raise InputRefused(CHOOSE_A_COLLEAGUE)
         said = holding_of(form, visitor.signed_in.id, others)
     except InputRefused as refused:
         return await _again(request, visitor, services, form, refused.problems)

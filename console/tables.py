@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
+from tempfile import SpooledTemporaryFile
+from typing import IO
 
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
+from domain.cells import harmless
 from domain.words import Words
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""With what a text begins that a spreadsheet would compute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,16 +111,55 @@ def as_csv(table: Table, *, named: str) -> Response:
     Args:
         named: of the file, without its ending.
     """
+    return Response(csv_part(table), media_type=_CSV, headers=_kept_as(named))
+
+
+async def sent_as_csv(parts: AsyncIterator[bytes], *, named: str) -> Response:
+    """Send a file that is made part by part, as soon as all of it is made.
+
+    It is put by meanwhile, in memory or, if it is long, on disk: whoever fetches it slowly keeps
+    neither the case file's moment open nor the whole of it in memory.
+
+    Args:
+        named: of the file, without its ending.
+    """
+    made = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115  closed once it is sent
+    try:
+        async for part in parts:
+            made.write(part)
+        headers = {**_kept_as(named), "Content-Length": str(made.tell())}
+        made.seek(0)
+    except BaseException:
+        made.close()
+        raise
+    return StreamingResponse(_chunks(made), media_type=_CSV, headers=headers)
+
+
+_CSV = "text/csv; charset=utf-8"
+_IN_MEMORY = 1_000_000
+_CHUNK = 64_000
+
+
+def _chunks(made: IO[bytes]) -> Iterator[bytes]:
+    with made:
+        while chunk := made.read(_CHUNK):
+            yield chunk
+
+
+def _kept_as(named: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{named}.csv"'}
+
+
+def csv_part(table: Table, *, has_header: bool = True) -> bytes:
+    """Write a table, or a further part of one, whose header was written before."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow([_both(column.words) for column in table.columns])
-    writer.writerows(_values(row) for row in table.rows)
-    return Response(
+    if has_header:
         # The mark is what a spreadsheet knows UTF-8 by.
-        "\ufeff" + out.getvalue(),
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{named}.csv"'},
-    )
+        out.write("\ufeff")
+        writer.writerow([_both(column.words) for column in table.columns])
+    writer.writerows(_values(row) for row in table.rows)
+    return out.getvalue().encode()
 
 
 def _values(row: Sequence[Cell]) -> list[str | int | float]:
@@ -132,16 +171,11 @@ def _values(row: Sequence[Cell]) -> list[str | int | float]:
             case int() | float():
                 found.append(cell.value)
             case str():
-                found.append(_harmless(cell.value))
+                found.append(harmless(cell.value))
             case Words():
-                found.append(_harmless(_both(cell.value)))
+                found.append(harmless(_both(cell.value)))
     return found
 
 
 def _both(words: Words) -> str:
     return words.zh if words.zh == words.en else f"{words.zh} {words.en}"
-
-
-def _harmless(text: str) -> str:
-    """Have a spreadsheet take a text for a text."""
-    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -49,6 +49,7 @@ from storage.watching import EVERYTHING, Topic
 router = APIRouter()
 
 ON_A_PAGE = 30
+CHOOSE_A_COLLEAGUE = FieldProblem("colleague", "choose a colleague", "请选择本单位的承办人员")
 _FILTERS = ("kind", "district", "held", "due", "owed_by", "case", "cursor", "before")
 
 
@@ -231,11 +232,11 @@ def holding_of(form: FormData, me: str, others: Sequence[str]) -> Report:
     Raises:
         InputRefused: nobody who may, or it is another kind of report.
     """
-    said, holder = str(form.get("type", "")), str(form.get("holder", "")) or me
+    said, holder = str(form.get("type", "")), str(form.get("colleague", "")) or me
     if said not in HOLDING:
         raise InputRefused(FieldProblem("type", "says nothing of a holder", "不是承办人员的变更"))
     if holder not in (me, *others):
-        raise InputRefused(FieldProblem("holder", "choose a colleague", "请选择本单位的承办人员"))
+        raise InputRefused(CHOOSE_A_COLLEAGUE)
     kind = TaskEventKind(said)
     ground = str(form.get("ground", "")).strip().replace("\r\n", "\n") or None
     if kind is TaskEventKind.HANDED_BACK:

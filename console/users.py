@@ -61,6 +61,16 @@ async def add_account(request: Request, visitor: Guarded, services: Serving) -> 
             None if chosen == ADMINISTRATORS else chosen,
             roles,
         )
+        if new.id in services.settings.administrator_keys:
+            # RB-12.2: account and key of one name are one person, whom only they, or whoever has
+            # the machine, can name.
+            raise InputRefused(
+                FieldProblem(
+                    "account_id",
+                    "is an administrator's key: on the machine, run 'onewindow account add'",
+                    "与某管理员密钥同名，请在服务器上执行 onewindow account add",
+                )
+            )
         if new.role is StaffRole.ADMINISTRATOR and text(form, "confirm") != new.id:
             raise InputRefused(_confirm(new.id))
         password = one_time_password()

@@ -27,6 +27,9 @@ class StaffRole(StrEnum):
 ACCOUNT_ID = re.compile("[a-z][a-z0-9-]{0,38}[a-z0-9]")
 """It stands in the record as the holder of tasks, so it names a desk or a post, not a person."""
 
+RESERVED_ID = "command"
+"""Stands in the record for the machine's command line."""
+
 SHORTEST_PASSWORD = 12
 LONGEST_PASSWORD = 128
 """Longer ones would only keep the hash busy."""
@@ -150,6 +153,14 @@ def new_account(
                 "is no id; it has 2 to 40 letters a-z, digits and hyphens, and begins with a "
                 "letter",
                 "须为 2 至 40 个小写字母、数字或连字符，以字母开头",
+            )
+        )
+    elif account_id == RESERVED_ID:
+        problems.append(
+            FieldProblem(
+                "account_id",
+                "is what the record calls the machine's command line",
+                "为操作记录中命令行的名称，不能使用",
             )
         )
     elif account_id in roles:

@@ -238,10 +238,27 @@ class StalePlan(OneWindowError):
 
 
 class OwnPlan(OneWindowError):
-    """Somebody would approve what they planned themselves (RB-12.2)."""
+    """Somebody would approve what they planned themselves, or may have (RB-12.2).
 
-    def __init__(self, number: int, by: str) -> None:
-        super().__init__(f"repair {number} was planned by {by}: another administrator approves it")
+    Args:
+        planned_by: another account, whose password the same person may know.
+    """
+
+    def __init__(self, number: int, by: str, planned_by: str | None = None) -> None:
+        if planned_by is None:
+            en = f"repair {number} was planned by {by}: another administrator approves it"
+            self.zh = f"修复 {number} 由 {by} 制定，须由另一名管理员批准"
+        else:
+            en = (
+                f"one person may know the passwords of {planned_by}, who planned it, and {by}: one "
+                f"gave the other's, or a third gave both; run 'onewindow account reset {by}' on "
+                "the machine first"
+            )
+            self.zh = (
+                f"计划人 {planned_by} 与 {by} 的密码可能为同一人掌握（由对方或同一管理员设置），"
+                f"请先在服务器上执行 onewindow account reset {by}"
+            )
+        super().__init__(en)
         self.number, self.by = number, by
 
 

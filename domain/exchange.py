@@ -18,6 +18,7 @@ from enum import IntEnum, StrEnum
 from itertools import pairwise
 from types import MappingProxyType
 
+from domain.cells import harmless
 from domain.errors import OneWindowError
 from domain.words import Words
 from domain.working_time import CIVIL_ZONE
@@ -400,8 +401,6 @@ COLUMNS = (
     *("code", "name_zh", "name_en", "at", "ground"),
 )
 
-# Where a cell begins so, a spreadsheet takes it for a formula, in full width as well.
-_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 # JSON lets these stand; readers that split at every kind of line end do not.
 _LINE_ENDS = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
@@ -452,6 +451,4 @@ def _row(record: StateRecord) -> dict[str, str | int | None]:
 def _harmless(value: str | int | None) -> str | int:
     if not isinstance(value, str):
         return "" if value is None else value
-    # What is invisible may be dropped on the way into a cell.
-    invisible = "".join(each for each in set(value) if each.isspace() or not each.isprintable())
-    return f"'{value}" if value.lstrip(invisible).startswith(_FORMULA) else value
+    return harmless(value)

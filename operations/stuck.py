@@ -48,6 +48,8 @@ COUNTED_AGAIN_AFTER_S = 6.0
 EXPLAINED_AT_MOST = 200
 """Findings whose history is read for the error; more of them have the same cause, as a rule."""
 LATEST_EVENTS = 30
+_TURN = 200
+"""Cases that are judged before others have their turn."""
 
 _DOES_NOT_FIT = Words("流程代码与其历史不符", "Its code no longer fits its history")
 _TIMED_OUT = Words("流程任务超时", "Its workflow tasks run out of time")
@@ -147,7 +149,7 @@ class Finder:
         processes |= await self._described(further)
         seen = Moment(self._now(), view, processes, workers.is_any and not workers.is_late)
         return [
-            *(each for case in view.cases.values() for each in judged_case(case, seen)),
+            *(await _judged(view, seen)),
             *judged_outcomes(view.outcomes, seen.now),
             *judged_changes(view.changes, seen.now),
             *(await self._orphans(processes, suspects)),
@@ -265,6 +267,16 @@ class Finder:
         explained = await asyncio.gather(*map(one, unexplained[:EXPLAINED_AT_MOST]))
         by_id = {each.id: each for each in explained}
         return [by_id.get(each.id, each) for each in found]
+
+
+async def _judged(view: FileView, seen: Moment) -> list[Finding]:
+    """Judge every case; whoever asks this process for something meanwhile has a turn."""
+    found: list[Finding] = []
+    for place, case in enumerate(view.cases.values()):
+        if place % _TURN == _TURN - 1:
+            await asyncio.sleep(0)
+        found += judged_case(case, seen)
+    return found
 
 
 def _failing(finding: Finding, events: Sequence[HistoryEvent]) -> Finding:

@@ -36,7 +36,7 @@ from domain.accounts import (
     UnknownAccount,
     is_account_id,
 )
-from storage.admin_acts import Detail, record_act
+from storage.admin_acts import COMMAND, Detail, record_act
 from storage.database import writing
 from storage.records import AnyRow
 from storage.tables import accounts, identities, sessions
@@ -46,8 +46,6 @@ SEEN_EVERY = timedelta(minutes=1)
 """Noting each page that somebody looks at would make every reader a writer."""
 HASHED_AT_ONCE = 2
 """A hash takes 64 MiB and a processor's while: who tries many passwords at once queues."""
-COMMAND = "command"
-"""Who does something by the machine's command line, on the record."""
 NO_PASSWORD = ""
 """Stands where the hash would, of an account that signs in through the identity provider only."""
 

@@ -25,6 +25,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from domain.accounts import RESERVED_ID
 from storage.chain import ACT_FIELDS, GENESIS, canonical, fields_hash
 from storage.cursors import bad_cursor, cursor_of, cursor_parts
 from storage.reading import Page
@@ -32,6 +33,10 @@ from storage.records import AnyRow, parsed
 from storage.tables import admin_acts
 
 _ACT = re.compile("[a-z_]{1,19}[.][a-z_]{1,20}")
+
+COMMAND = RESERVED_ID
+"""Who does something by the machine's command line."""
+_GIVES_A_PASSWORD = ("account.added", "account.reset")
 
 Detail = str | int | bool | None
 
@@ -94,6 +99,25 @@ async def record_act(
     await db.execute(admin_acts.insert().values(**values, hash=hashed))
     number: int = values["number"]
     return number
+
+
+async def hands_behind(db: AsyncConnection, account: str) -> frozenset[str]:
+    """Return who may know the password of an account: itself, who gave it, who gave theirs, …
+
+    What came from the machine's command line came from nobody's account.
+    """
+    hands = {account}
+    while True:
+        given = (
+            sa.select(admin_acts.c.by)
+            .where(admin_acts.c.subject == account, admin_acts.c.act.in_(_GIVES_A_PASSWORD))
+            .order_by(admin_acts.c.number.desc())
+        )
+        giver = await db.scalar(given.limit(1))
+        if giver is None or giver == COMMAND or giver in hands:
+            return frozenset(hands)
+        hands.add(giver)
+        account = giver
 
 
 async def read_acts(

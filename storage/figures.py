@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,7 +15,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from domain.connection import TaskKind
 from domain.task_events import TaskEvent
-from domain.working_time import CIVIL_ZONE
+from domain.working_time import CIVIL_ZONE, civil_date
 from storage.cursors import bad_cursor, cursor_of, cursor_parts, instant_and_id
 from storage.reading import Page
 from storage.records import history_of
@@ -142,7 +142,7 @@ async def read_figures(
     return Figures(
         await _completed(db, first, last, district),
         await _decided(db, first, last, district),
-        await _owed(db, district),
+        await count_owed(db, district=district),
     )
 
 
@@ -287,33 +287,41 @@ class Counted:
 
 
 async def read_results(
-    db: AsyncConnection, wanted: ResultFilter, *, limit: int, cursor: str | None
+    db: AsyncConnection,
+    wanted: ResultFilter,
+    *,
+    limit: int,
+    cursor: str | None,
+    counted: tuple[int, int] | None = None,
 ) -> Counted:
     """Return stopped clocks, the latest first.
+
+    Args:
+        counted: cases and working days of all pages, if they are known.
 
     Raises:
         InputRefused: the cursor is not one that was given out.
     """
     conditions = [*wanted.conditions()]
     of_all = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(results.c.net), 0))
-    cases, net = (await db.execute(of_all.where(*conditions))).one()
+    cases, net = counted or (await db.execute(of_all.where(*conditions))).one()
     key = (results.c.stopped_on, results.c.case_no, results.c.clock, results.c.round)
     names = ResultRow.__slots__
-    statement = (
-        sa.select(*(results.c[name] for name in names))
-        .where(*conditions)
-        .order_by(*(column.desc() for column in key))
+    statement = sa.select(*(results.c[name] for name in names)).order_by(
+        *(column.desc() for column in key)
     )
     if cursor is not None:
         stopped_on, *text, last_round = cursor_parts(cursor, 4)
         if not last_round.isdecimal() or len(last_round) > 9:
             raise bad_cursor()
         last_day, last_no = _day(stopped_on), [sa.literal(each) for each in text]
+        # The comparison alone would have later days read as well, and left out one by one.
+        conditions = [*replace(wanted, last=min(wanted.last, last_day)).conditions()]
         last = sa.tuple_(
             sa.literal(last_day, results.c.stopped_on.type), *last_no, sa.literal(int(last_round))
         )
         statement = statement.where(sa.tuple_(*key) < last)
-    rows = (await db.execute(statement.limit(limit + 1))).all()
+    rows = (await db.execute(statement.where(*conditions).limit(limit + 1))).all()
     shown = tuple(ResultRow(*row) for row in rows[:limit])
     following = None
     if len(rows) > limit:
@@ -425,19 +433,26 @@ async def read_decisions(
     is_late: bool | None = None,
     limit: int,
     cursor: str | None,
+    counted: int | None = None,
 ) -> tuple[Page[DecisionRow], int]:
     """Return the permit tasks that were decided in a period, latest first, and how many.
+
+    Args:
+        counted: how many, if it is known.
 
     Raises:
         InputRefused: the cursor is not one that was given out.
     """
-    conditions = [*_decided_from(first, last), *_within(district)]
+    conditions = _within(district)
     if agency is not None:
         conditions.append(tasks.c.owed_by == agency)
     if is_late is not None:
         conditions.append(tasks.c.is_late.is_(is_late))
     source = _of_district(district)
-    count = await db.scalar(sa.select(sa.func.count()).select_from(source).where(*conditions))
+    if counted is None:
+        within = _decided_from(first, last)
+        of_all = sa.select(sa.func.count()).select_from(source).where(*within, *conditions)
+        counted = await db.scalar(of_all)
     key = (tasks.c.done_at, tasks.c.id)
     names = DecisionRow.__slots__
     statement = (
@@ -448,18 +463,28 @@ async def read_decisions(
     )
     if cursor is not None:
         done_at, last_id = instant_and_id(cursor)
+        # The comparison alone would have later days read as well, and left out one by one.
+        last = min(last, civil_date(done_at))
         seen = sa.tuple_(sa.literal(done_at, tasks.c.done_at.type), sa.literal(last_id))
         statement = statement.where(sa.tuple_(*key) < seen)
-    rows = (await db.execute(statement.limit(limit + 1))).all()
+    statement = statement.where(*_decided_from(first, last)).limit(limit + 1)
+    rows = (await db.execute(statement)).all()
     shown = tuple(DecisionRow(*row) for row in rows[:limit])
     following = cursor_of(shown[-1].done_at.isoformat(), shown[-1].id) if rows[limit:] else None
-    return Page(shown, following), int(count or 0)
+    return Page(shown, following), int(counted or 0)
 
 
 # ---------------------------------------------------------------- what is owed now
 
 
-async def _owed(db: AsyncConnection, district: str | None) -> tuple[Owed, ...]:
+async def count_owed(
+    db: AsyncConnection,
+    *,
+    agency: str | None = None,
+    kind: TaskKind | None = None,
+    district: str | None = None,
+) -> tuple[Owed, ...]:
+    """Return open tasks, those that are alike together."""
     group: tuple[sa.ColumnElement[Any], ...] = (
         tasks.c.owed_by,
         tasks.c.kind,
@@ -470,7 +495,7 @@ async def _owed(db: AsyncConnection, district: str | None) -> tuple[Owed, ...]:
     statement = (
         sa.select(*group, sa.func.count().label("tasks"))
         .select_from(_of_district(district))
-        .where(tasks.c.state == _spelled("open"), *_within(district))
+        .where(*_owed_by(agency, kind, district))
         .group_by(*group)
     )
     return tuple(
@@ -499,24 +524,75 @@ class OwedRow:
     opened_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class OwedTogether:
+    """Open tasks that are as urgent as each other.
+
+    Attributes:
+        due_on: on which they may be due; empty are those without a date.
+        has_limit: whether they have a limit of their own; None leaves it open.
+    """
+
+    due_on: frozenset[date]
+    has_limit: bool | None
+
+    @property
+    def condition(self) -> sa.ColumnElement[bool]:
+        """What holds for each of them."""
+        is_due = tasks.c.due_on.in_(sorted(self.due_on)) if self.due_on else _NO_DATE
+        return is_due if self.has_limit is None else sa.and_(is_due, _limited(self.has_limit))
+
+
+_NO_DATE = tasks.c.due_on.is_(None)
+
+
+def _limited(has_limit: bool) -> sa.ColumnElement[bool]:
+    limit = tasks.c.limit_working_days
+    return limit.is_not(None) if has_limit else limit.is_(None)
+
+
 async def read_owed(
     db: AsyncConnection,
+    together: Sequence[OwedTogether],
     *,
     agency: str | None = None,
     kind: TaskKind | None = None,
     district: str | None = None,
-) -> tuple[OwedRow, ...]:
-    """Return open tasks, in no order."""
+    opened: tuple[date, date] | None = None,
+    after: str = "",
+    limit: int,
+) -> tuple[tuple[int, OwedRow], ...]:
+    """Return open tasks in the order of `together` and of their ids, each with its place there.
+
+    Args:
+        opened: first and last civil date on which they were opened.
+        after: id; of the first of `together` only what comes after it.
+    """
+    conditions = [*_owed_by(agency, kind, district), sa.or_(*(each.condition for each in together))]
+    if opened is not None:
+        conditions += _on_days(tasks.c.opened_at, *opened)
+    place = _place([each.condition for each in together])
+    if after:
+        conditions.append(sa.or_(tasks.c.id > after, place > 0))
+    statement = (
+        sa.select(place.label("place"), *(tasks.c[name] for name in OwedRow.__slots__))
+        .select_from(_of_district(district))
+        .where(*conditions)
+        .order_by("place", tasks.c.id)
+        .limit(limit)
+    )
+    return tuple((row[0], OwedRow(*row[1:])) for row in await db.execute(statement))
+
+
+def _owed_by(
+    agency: str | None, kind: TaskKind | None, district: str | None
+) -> list[sa.ColumnElement[bool]]:
     conditions = [tasks.c.state == _spelled("open"), *_within(district)]
     if agency is not None:
         conditions.append(tasks.c.owed_by == agency)
     if kind is not None:
         conditions.append(tasks.c.kind == kind.value)
-    columns = (tasks.c[name] for name in OwedRow.__slots__)
-    rows = await db.execute(
-        sa.select(*columns).select_from(_of_district(district)).where(*conditions)
-    )
-    return tuple(OwedRow(*row) for row in rows)
+    return conditions
 
 
 async def count_unanswered(
@@ -596,11 +672,13 @@ _IS_OPEN = applications.c.state == sa.bindparam(None, "open", literal_execute=Tr
 
 
 async def count_open_cases(
-    db: AsyncConnection, district: str | None = None
+    db: AsyncConnection, district: str | None = None, stage: str | None = None
 ) -> tuple[OpenCases, ...]:
     """Return open cases, those that are alike together."""
     statement = (
-        sa.select(*_ALIKE, sa.func.count()).where(_IS_OPEN, *_within(district)).group_by(*_ALIKE)
+        sa.select(*_ALIKE, sa.func.count())
+        .where(_IS_OPEN, *_within(district), *_at_stage(stage))
+        .group_by(*_ALIKE)
     )
     return tuple(OpenCases(*row) for row in await db.execute(statement))
 
@@ -617,9 +695,7 @@ async def read_open_cases(
     Args:
         supplied: voltages with supplies; only such cases, and only accepted ones.
     """
-    conditions = [_IS_OPEN, *_within(district)]
-    if stage is not None:
-        conditions.append(applications.c.stage == stage)
+    conditions = [_IS_OPEN, *_within(district), *_at_stage(stage)]
     if supplied is not None:
         alike = [
             sa.and_(applications.c.voltage == voltage, applications.c.supply == supply)
@@ -630,6 +706,64 @@ async def read_open_cases(
         *conditions
     )
     return tuple(OpenCases(*row) for row in await db.execute(statement))
+
+
+class Accepted(NamedTuple):
+    """What clocks that look at nothing else follow from; `on` is None before it is accepted."""
+
+    policy: str
+    calendar: int
+    voltage: str
+    supply: str
+    on: date | None
+
+    @property
+    def condition(self) -> sa.ColumnElement[bool]:
+        """What holds for every case of which this is so."""
+        accepted_at = applications.c.accepted_at
+        is_on = [accepted_at.is_(None)] if self.on is None else _on_days(accepted_at, self.on)
+        return sa.and_(
+            applications.c.policy == self.policy,
+            applications.c.calendar == self.calendar,
+            applications.c.voltage == self.voltage,
+            applications.c.supply == self.supply,
+            *is_on,
+        )
+
+
+async def read_accepted(
+    db: AsyncConnection,
+    together: Sequence[Collection[Accepted]],
+    *,
+    district: str | None = None,
+    stage: str | None = None,
+    submitted: tuple[date, date] | None = None,
+    after: str = "",
+    limit: int,
+) -> tuple[tuple[int, OpenCases], ...]:
+    """Return open cases in the order of `together` and of their numbers, each with its place there.
+
+    Args:
+        together: cases that are as urgent as each other.
+        submitted: first and last civil date on which they were submitted.
+        after: number; of the first of `together` only what comes after it.
+    """
+    alike = [
+        sa.or_(sa.false(), *(each.condition for each in sorted(one, key=str))) for one in together
+    ]
+    place = _place(alike)
+    conditions = [_IS_OPEN, *_within(district), *_at_stage(stage), sa.or_(*alike)]
+    if submitted is not None:
+        conditions += _on_days(applications.c.submitted_at, *submitted)
+    if after:
+        conditions.append(sa.or_(applications.c.no > after, place > 0))
+    statement = (
+        sa.select(place.label("place"), *_ALIKE, sa.literal(1), applications.c.no)
+        .where(*conditions)
+        .order_by("place", applications.c.no)
+        .limit(limit)
+    )
+    return tuple((row[0], OpenCases(*row[1:])) for row in await db.execute(statement))
 
 
 async def read_clocked_tasks(
@@ -668,6 +802,21 @@ def _of_district(district: str | None) -> sa.FromClause:
 
 def _within(district: str | None) -> list[sa.ColumnElement[bool]]:
     return [] if district is None else [applications.c.district == district]
+
+
+def _at_stage(stage: str | None) -> list[sa.ColumnElement[bool]]:
+    return [] if stage is None else [applications.c.stage == stage]
+
+
+def _on_days(
+    at: sa.ColumnElement[Any], first: date, last: date | None = None
+) -> list[sa.ColumnElement[bool]]:
+    return [at >= _begins(first), at < _begins((last or first) + timedelta(days=1))]
+
+
+def _place(conditions: Sequence[sa.ColumnElement[bool]]) -> sa.ColumnElement[int]:
+    """Return which of these holds."""
+    return sa.case(*((each, place) for place, each in enumerate(conditions)))
 
 
 def _spelled(word: str) -> sa.BindParameter[str]:

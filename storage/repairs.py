@@ -26,7 +26,7 @@ from domain.errors import (
 )
 from domain.repair_plan import CaseStanding, Plan, Report, Target, Wording
 from domain.repairs import REPAIRS, RepairKind
-from storage.admin_acts import record_act
+from storage.admin_acts import hands_behind, record_act
 from storage.appending import Head, append, locked_case
 from storage.chain import canonical, digest
 from storage.cursors import bad_cursor, cursor_of, cursor_parts
@@ -363,7 +363,7 @@ class Repairs:
 
         Raises:
             UnknownRepair: there is none with this number.
-            OwnPlan: whoever planned it would approve it.
+            OwnPlan: whoever planned it would approve it, or could by a password that they gave.
             IllegalRepair: it needs none, is not planned yet, or is over.
         """
         async with writing(self._engine) as db:
@@ -374,6 +374,8 @@ class Repairs:
                 raise OwnPlan(number, by)
             if found.approved_by == by:
                 return found
+            if await hands_behind(db, by) & await hands_behind(db, found.planned_by):
+                raise OwnPlan(number, by, found.planned_by)
             _check(found, RepairState.PLANNED, "approved", "批准")
             if found.approved_by is None:
                 await db.execute(_repair(number).values(approved_by=by, approved_at=at))

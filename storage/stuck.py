@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -17,6 +19,8 @@ from storage.tables import applications, events, messages, tasks
 
 NAMED_AT_MOST = 500
 """Cases that are asked for by number; of more, every case is read."""
+_TURN = 200
+"""Rows that are taken in before others of this process have their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,23 +115,31 @@ async def file_view(engine: AsyncEngine, only: Collection[str] | None = None) ->
     clock = cache(clock_of)
     is_named = only is not None and len(only) <= NAMED_AT_MOST
     async with snapshot(engine) as db:
-        open_cases = await _cases(db, only if is_named else None)
         owed = await _tasks(db, only if is_named else None)
+        found = {
+            row.no: OpenCase(
+                row.no,
+                clock(row.clock),
+                row.process_started,
+                row.submitted_at,
+                row.moved_at,
+                tuple(owed.get(row.no, ())),
+            )
+            async for row in _in_turns(db, _cases(only if is_named else None))
+            if only is None or row.no in only
+        }
         outcomes = await _outcomes(db, clock)
         changes = await _changes(db, clock)
-    found = {
-        row.no: OpenCase(
-            row.no,
-            clock(row.clock),
-            row.process_started,
-            row.submitted_at,
-            row.moved_at,
-            tuple(owed.get(row.no, ())),
-        )
-        for row in open_cases
-        if only is None or row.no in only
-    }
     return FileView(found, outcomes, changes)
+
+
+async def _in_turns(db: AsyncConnection, statement: sa.Select[Any]) -> AsyncIterator[AnyRow]:
+    """Yield rows, and let others have their turn between them."""
+    async with db.stream(statement) as rows:
+        async for some in rows.partitions(_TURN):
+            for row in some:
+                yield row
+            await asyncio.sleep(0)
 
 
 async def ends_of(engine: AsyncEngine, numbers: Collection[str]) -> Mapping[str, CaseEnd]:
@@ -146,7 +158,7 @@ async def ends_of(engine: AsyncEngine, numbers: Collection[str]) -> Mapping[str,
     return found
 
 
-async def _cases(db: AsyncConnection, only: Collection[str] | None) -> Sequence[AnyRow]:
+def _cases(only: Collection[str] | None) -> sa.Select[Any]:
     is_last = sa.and_(
         events.c.case_no == applications.c.no, events.c.seq == applications.c.head_seq
     )
@@ -163,7 +175,7 @@ async def _cases(db: AsyncConnection, only: Collection[str] | None) -> Sequence[
     )
     if only is not None:
         statement = statement.where(applications.c.no.in_(sorted(only)))
-    return (await db.execute(statement)).all()
+    return statement
 
 
 async def _tasks(
@@ -182,7 +194,7 @@ async def _tasks(
     if only is not None:
         statement = statement.where(tasks.c.case_no.in_(sorted(only)))
     found: dict[str, list[OwedTask]] = {}
-    for row in await db.execute(statement.order_by(tasks.c.id)):
+    async for row in _in_turns(db, statement.order_by(tasks.c.id)):
         found.setdefault(row.case_no, []).append(OwedTask(*row[1:]))
     return found
 

@@ -140,6 +140,13 @@ class SystemKeys:
             IdempotencyConflict: the idempotency key was used for something else.
             LimitReached: its agency has as many as it may have.
         """
+        try:
+            return await self._added(new)
+        except IntegrityError:
+            # The same was asked for at the same moment; now it is there to be found.
+            return await self._added(new)
+
+    async def _added(self, new: NewKey) -> tuple[KeyRecord, bool]:
         async with writing(self._engine) as db:
             if (before := await _earlier(db, new)) is not None:
                 if (before.agency, before.label) != (new.agency, new.label):

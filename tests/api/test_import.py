@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Callable
 from datetime import date
 
 import openpyxl
 import pytest
+from openpyxl.xml.constants import REL_NS
 
 from api import sheets
 from api.importing import Table, _looked_at, template_rows
@@ -135,18 +137,46 @@ def test_an_archive_that_unpacks_to_too_much_is_not_unpacked() -> None:
         _table(packed.getvalue())
 
 
-def test_an_entity_in_a_table_is_refused() -> None:
+def _with_part(part: str, change: Callable[[bytes], bytes]) -> bytes:
+    """Return the example as XLSX with one of its parts changed."""
     plain = zipfile.ZipFile(io.BytesIO(_xlsx([*HEADER], [*EXAMPLE])))
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in plain.namelist():
             content = plain.read(name)
-            if name.endswith("sheet1.xml"):
-                entity = b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa">]>'
-                content = entity + content.split(b"?>", 1)[-1]
-            archive.writestr(name, content)
+            archive.writestr(name, change(content) if name == part else content)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("part", "before", "more", "times"),
+    [
+        ("xl/styles.xml", b"</cellXfs>", b"<xf/>", sheets.MOST_MARKS_ELSEWHERE),
+        ("xl/worksheets/sheet1.xml", b"</sheetData>", b"<row/>", sheets.MOST_MARKS),
+        (
+            "xl/workbook.xml",
+            b"</sheets>",
+            b'<sheet xmlns:r="%s" name="a" sheetId="1" r:id="rId1"/>' % REL_NS.encode(),
+            sheets.MOST_SHEETS,
+        ),
+    ],
+)
+def test_a_small_file_that_would_be_made_into_countless_objects_is_refused(
+    part: str, before: bytes, more: bytes, times: int
+) -> None:
+    content = _with_part(part, lambda was: was.replace(before, more * times + before))
+    assert len(content) < sheets.MOST_BYTES
+    with pytest.raises(InputRefused, match="unpacks"):
+        _table(content)
+    fewer = _with_part(part, lambda was: was.replace(before, more * 9 + before))
+    assert len(_table(fewer).lines) == 1
+
+
+def test_an_entity_in_a_table_is_refused() -> None:
+    entity = b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa">]>'
+    content = _with_part("xl/worksheets/sheet1.xml", lambda was: entity + was.split(b"?>", 1)[-1])
     with pytest.raises(InputRefused, match="neither"):
-        _table(packed.getvalue())
+        _table(content)
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])

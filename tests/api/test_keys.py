@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -415,6 +415,19 @@ async def test_a_signature_that_is_forgotten_is_too_old_by_then(api: Api) -> Non
         problem(await api.call("GET", TASKS, None, headers=ahead), 401, "not-signed-in")
     left = {row[1] for row in rows(api.url)["signed_requests"]}
     assert "req-0000000000000001" not in left
+
+
+async def test_a_signature_whose_body_takes_too_long_to_come_is_too_old(api: Api) -> None:
+    _, key = await _made(api)
+    headers = _headers(key)
+
+    async def slowly() -> AsyncIterator[bytes]:
+        # Begun in time, and by now what was taken before is forgotten.
+        api.now = NOON + timedelta(minutes=11)
+        yield b""
+
+    answer = await api.call("GET", TASKS, None, headers=headers, content=slowly())
+    assert "within 300 seconds" in problem(answer, 401, "not-signed-in")["detail"]
 
 
 @pytest.mark.parametrize(

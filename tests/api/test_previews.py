@@ -116,6 +116,16 @@ async def test_papers_come_from_the_registry_with_consent_and_from_nowhere_witho
     assert [each["comes_from"] for each in papers] == ["nowhere", "nowhere"]
 
 
+@pytest.mark.rule("RB-10.3")
+async def test_a_receipt_has_the_secret_for_whoever_took_the_application_in(api: Api) -> None:
+    submitted = (await api.submit(HIGH, "applicant")).json()
+    path = f"/api/v1/applications/{submitted['no']}/receipt"
+    assert submitted["follow_secret"]
+    own = (await api.call("GET", path, "applicant")).json()
+    assert own["follow_secret"] == submitted["follow_secret"]
+    assert (await api.call("GET", path, "desk")).json()["follow_secret"] is None
+
+
 @pytest.mark.rule("RB-6.1")
 async def test_the_steps_to_come_are_the_story_and_say_who_owes_first(api: Api) -> None:
     steps = (await _preview(api, LOW))["steps"]

@@ -12,9 +12,9 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from playwright.async_api import Browser, Page, ViewportSize, async_playwright
@@ -22,7 +22,7 @@ from playwright.async_api import Browser, Page, ViewportSize, async_playwright
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "screenshots"
 DESK, PHONE = ViewportSize(width=1360, height=850), ViewportSize(width=390, height=844)
-LIVES_FOR_S = 150.0
+LIVES_FOR_S = 170.0
 """How long the slower part of the demonstration goes on before pictures are taken."""
 
 _PASSWORD = re.compile(r"^ +desk-1 +(\S+)")
@@ -35,26 +35,46 @@ class Picture:
 
     Attributes:
         account: None where nobody signs in.
-        path: of the page; of a link on it if `link` is given, the first that matches.
+        path: of the page, `{no}` being a case under way; of a link on it if `link` is given.
         link: a selector.
-        opens: selectors of what is clicked before the picture is taken, where it is there.
+        scrolls_to: a selector of what stands on top of the picture.
+        is_followed: whether it shows a case to its applicant, with the code from the desk's slip.
     """
 
     name: str
     account: str | None
     path: str
     link: str = ""
-    opens: Sequence[str] = ()
+    scrolls_to: str = ""
     is_phone: bool = False
+    is_followed: bool = False
 
 
+UNDER_WAY = "/cases?state=open&stage=supply_plan_reply"
 PICTURES = (
     Picture("sign-in", None, "/sign-in"),
     Picture("inbox", "water-1", "/tasks"),
     Picture("task", "water-1", "/tasks", link="tbody th a"),
+    Picture("new-application", "desk-1", "/cases/new"),
+    Picture("import", "desk-1", "/cases/import"),
     Picture("cases", "desk-1", "/cases?state=open"),
-    Picture("case", "desk-1", "/cases?state=open", link="tbody a[href*='/cases/ZJ']"),
+    Picture("case", "desk-1", UNDER_WAY, link="tbody a[href*='/cases/ZJ']"),
     Picture("supervision", "special-1", "/supervision"),
+    Picture("supervision-charts", "special-1", "/supervision", scrolls_to="figure"),
+    Picture("notices", "special-1", "/escalations"),
+    Picture("administration", "admin-1", "/admin"),
+    Picture("stuck", "admin-1", "/admin/stuck"),
+    Picture("replays", "admin-1", "/admin/replays"),
+    Picture("repair", "admin-1", "/admin/repairs/new?case_no={no}"),
+    Picture("calendar", "admin-1", "/admin/calendar"),
+    Picture("policies", "admin-1", "/admin/policies"),
+    Picture("keys", "admin-1", "/admin/keys"),
+    Picture("accounts", "admin-1", "/admin/users"),
+    Picture("acts", "admin-1", "/admin/acts"),
+    Picture("deadline", "desk-1", "/deadline"),
+    Picture("guide", None, "/guide"),
+    Picture("follow", None, "/follow", is_phone=True),
+    Picture("followed-case", None, "/follow", is_phone=True, is_followed=True),
 )
 
 
@@ -99,6 +119,7 @@ async def take_all(browser: Browser, running: Demo, language: str) -> None:
     """Take every picture in one language."""
     folder = FOLDER / language
     folder.mkdir(parents=True, exist_ok=True)
+    no, secret = await _slip(browser, running)
     for picture in PICTURES:
         context = await browser.new_context(
             viewport=PHONE if picture.is_phone else DESK, locale="zh-CN"
@@ -106,12 +127,40 @@ async def take_all(browser: Browser, running: Demo, language: str) -> None:
         page = await context.new_page()
         await page.goto(f"{running.console}/language/{language}?back=/console/sign-in")
         if picture.account is not None:
-            await page.fill("#f-account", picture.account)
-            await page.fill("#f-password", running.password)
-            await page.press("#f-password", "Enter")
-            await page.wait_for_selector("button.plain")
-        await _take(page, running, picture, folder / f"{picture.name}.png")
+            await _sign_in(page, running, picture.account)
+        if picture.is_followed:
+            await page.goto(f"{running.console}/follow")
+            await page.fill("#f-no", no)
+            await page.fill("#f-secret", secret)
+            await page.click("main form button.main")
+            await page.wait_for_selector("#h-links")
+            await page.screenshot(path=folder / f"{picture.name}.png", animations="disabled")
+            await context.close()
+            continue
+        path = picture.path.format(no=no)
+        await _take(page, running, replace(picture, path=path), folder / f"{picture.name}.png")
         await context.close()
+
+
+async def _sign_in(page: Page, running: Demo, account: str) -> None:
+    await page.fill("#f-account", account)
+    await page.fill("#f-password", running.password)
+    await page.press("#f-password", "Enter")
+    await page.wait_for_selector("button.plain")
+
+
+async def _slip(browser: Browser, running: Demo) -> tuple[str, str]:
+    """Return number and follow code of a case under way, from the slip that a desk prints."""
+    context = await browser.new_context()
+    page = await context.new_page()
+    await page.goto(f"{running.console}/sign-in")
+    await _sign_in(page, running, "desk-1")
+    await page.goto(f"{running.console}{UNDER_WAY}")
+    no = await page.inner_text("tbody a[href*='/cases/ZJ'] >> nth=0")
+    await page.goto(f"{running.console}/cases/{no}/slip")
+    secret = await page.inner_text("dd.code.large >> nth=1")
+    await context.close()
+    return no, secret
 
 
 async def _take(page: Page, running: Demo, picture: Picture, file: Path) -> None:
@@ -119,11 +168,27 @@ async def _take(page: Page, running: Demo, picture: Picture, file: Path) -> None
     if picture.link:
         await page.click(f"{picture.link} >> nth=0")
         await page.wait_for_load_state()
-    for selector in picture.opens:
-        await page.click(f"{selector} >> nth=0")
+    if picture.scrolls_to:
+        await page.evaluate(
+            "found => document.querySelector(found).scrollIntoView()", picture.scrolls_to
+        )
     await page.wait_for_timeout(600)  # Charts draw themselves in half a second.
     await page.screenshot(path=file, animations="disabled")
     print(file.relative_to(ROOT), flush=True)
+
+
+def gallery() -> str:
+    """Return the page that shows all pictures."""
+    rows = [
+        f"| {each.name} | ![{each.name}](zh/{each.name}.png) | ![{each.name}](en/{each.name}.png) |"
+        for each in PICTURES
+    ]
+    head = (
+        "# Pages of the console 控制台页面",
+        "From a demonstration, by `make screenshots`; names, numbers and addresses are made up.",
+        "| page | 中文 | English |\n|---|---|---|",
+    )
+    return "\n\n".join(head) + "\n" + "\n".join(rows) + "\n"
 
 
 async def main() -> None:
@@ -137,6 +202,7 @@ async def main() -> None:
             for language in ("zh", "en"):
                 await take_all(browser, running, language)
             await browser.close()
+    (FOLDER / "README.md").write_text(gallery(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,60 +2,43 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 import pytest
 from playwright.async_api import Browser
 
-from tests.console.admin_places import admin_pages
+from tests.console.admin_places import GROUPS, REPAIRS, admin_pages
 from tests.console.office import Office, Visit
-from tests.console.test_browser import DESK, PHONE, Screen, base, browser, screen
+from tests.console.test_browser import BOTH, base, browser, check_found, screen
 from tests.console.test_pages import Page
 
 __all__ = ["base", "browser"]
 
 
-@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
-@pytest.mark.parametrize("language", ["zh", "en"])
+@BOTH
+@pytest.mark.parametrize("group", GROUPS)
 async def test_no_page_of_administration_breaks_wcag_2_1_aa_or_its_screen(
-    office: Office, browser: Browser, base: str, size: tuple[int, int], language: str
+    office: Office, browser: Browser, base: str, size: tuple[int, int], language: str, group: str
 ) -> None:
     await office.hire("admin-1")
-    paths = await admin_pages(office)
-    found: dict[str, list[str]] = {}
+    paths = (await admin_pages(office))[group]
     async with screen(browser, base, size) as window:
         await window.go(f"/language/{language}?back=/console/sign-in")
         await window.sign_in("admin-1")
-        for path in paths:
-            await window.go(path)
-            for summary in await window.page.query_selector_all("main summary"):
-                await summary.click()
-            problems = await window.violations()
-            wider = await window.page.evaluate("document.documentElement.scrollWidth - innerWidth")
-            if wider > 0:
-                problems.append(f"is {wider} pixels wider than its screen")
-            if problems:
-                found[path] = problems
-        await _slips(window)
-        problems = await window.violations()
-        if problems:
-            found["a form with slips"] = problems
+        found = await window.walk(paths, language)
+        if group == REPAIRS:
+            await window.page.click("main .submit button")
+            await window.page.wait_for_selector(".problems")
+            found["a form with slips"] = await window.flaws()
         window.complaints = [each for each in window.complaints if "422" not in each]
-    assert found == {}, json.dumps(found, ensure_ascii=False, indent=1)
-
-
-async def _slips(window: Screen) -> None:
-    await window.go("/admin/repairs/new?many=1")
-    await window.page.click("main .submit button")
-    await window.page.wait_for_selector(".problems")
+    check_found(found)
 
 
 async def test_every_page_of_administration_speaks_both_languages_and_runs_nothing_inline(
     office: Office,
 ) -> None:
     admin: Visit = await office.visit_of("admin-1")
-    paths = await admin_pages(office)
+    paths = [path for group in (await admin_pages(office)).values() for path in group]
     for path in paths:
         page = Page((await admin.get(path)).text)
         assert page.languages == ["zh-CN"], path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -245,7 +246,12 @@ async def test_an_outcome_is_put_on_file_by_the_agencys_document(
         without = await planner.post(path, form)
         assert without.status_code == 422
         files = {"file": ("示例.pdf", PDF, "application/pdf")}
-        planned = to_page(await planner.post(path, form, files=files))
+        slip = await planner.post(path, form | {"reason": ""}, files=files)
+        assert slip.status_code == 422
+        # It is on file by now, and chosen with its digest.
+        on_file = form | {"document": hashlib.sha256(PDF).hexdigest()}
+        assert f'value="{on_file["document"]}" selected' in slip.text
+        planned = to_page(await planner.post(path, on_file))
         plan = (await planner.get(planned)).text
         assert "新增的决定" in plan and "permits-water.1" in plan
         other = await here.office.visit_of("admin-2")

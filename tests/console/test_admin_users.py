@@ -52,7 +52,10 @@ async def test_an_account_is_made_and_its_password_shown_once(office: Office, ad
     [
         ({"account_id": "Police 1"}, "以字母开头"),
         ({"account_id": "police"}, "是单位代码"),
-        ({"account_id": "admin-1"}, "已被使用"),
+        ({"account_id": "command"}, "命令行的名称"),
+        ({"account_id": "admin-2"}, "与某管理员密钥同名"),
+        ({"account_id": "admin-2", "agency": "administrators", "confirm": "admin-2"}, "同名"),
+        ({"account_id": "desk-1"}, "已被使用"),
         ({"agency": ""}, "请选择单位"),
         ({"agency": "applicant"}, "请选择单位"),
         ({"agency": "administrators"}, "请输入 police-1"),
@@ -62,11 +65,12 @@ async def test_an_account_is_made_and_its_password_shown_once(office: Office, ad
 async def test_an_account_that_cannot_be_says_why(
     office: Office, admin: Visit, change: dict[str, str], words: str
 ) -> None:
+    await office.hire("desk-1")
     form = {"account_id": "police-1", "display_name": "", "agency": "police", **change}
     answer = await admin.post("/admin/users", form)
     assert answer.status_code == 422
     assert words in answer.text
-    assert [each.id for each in await office.accounts.every()] == ["admin-1"]
+    assert [each.id for each in await office.accounts.every()] == ["admin-1", "desk-1"]
 
 
 async def test_another_administrator_is_made_by_typing_the_account_twice(

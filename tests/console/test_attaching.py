@@ -137,6 +137,22 @@ async def test_a_body_may_hold_several_documents_and_no_more(url: str) -> None:
         assert other.status_code == 413, "no other form may be as large"
 
 
+async def test_an_agencys_document_may_be_as_large_where_an_outcome_is_put_on_file_for_it(
+    office: Office, task_id: str
+) -> None:
+    admin = await office.visit_of("admin-1")
+    path = f"/admin/decisions/{task_id}"
+    await admin.get(path)
+    scan = PDF + bytes(4_000_000)
+    files = {"file": ("scan.pdf", scan, "application/pdf")}
+    refused = await admin.post(path, {"code": "answered"}, files=files)
+    assert refused.status_code == 422, "it is read, and tells what the form lacks"
+    assert f'<option value="{_sha256(scan)}" selected>scan.pdf<' in refused.text, "still chosen"
+    too_large = {"file": ("scan.pdf", PDF + bytes(5_300_000), "application/pdf")}
+    refused = await admin.post(path, {"code": "answered"}, files=too_large)
+    assert (refused.status_code, "不得超过" in refused.text) == (422, True)
+
+
 async def test_a_name_that_cannot_be_a_file_name_is_made_one(
     office: Office, visit: Visit, task_id: str
 ) -> None:

@@ -14,7 +14,7 @@ from console.app import mount
 from console.live import Live
 from domain.connection import TaskKind
 from tests.console.office import Office
-from tests.console.test_browser import DESK, PHONE, Screen, browser, screen
+from tests.console.test_browser import BOTH, browser, screen
 from tests.support.cases import NOON
 from tests.support.serving import api_settings, listening
 
@@ -225,8 +225,7 @@ async def test_the_utility_draws_a_route_and_sees_what_it_needs(
     ]
 
 
-@pytest.mark.parametrize("language", ["zh", "en"])
-@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+@BOTH
 async def test_a_unit_answers_by_its_link(
     office: Office,
     tasks: list[str],
@@ -246,25 +245,19 @@ async def test_a_unit_answers_by_its_link(
         await page.fill("[name=question]", "管线走向有何意见？")
         await page.click("#opinions form button")
         link = await page.input_value("#opinion-link")
-        await _fits(window)
+        assert await window.flaws() == []
     async with screen(browser, base, size) as window:
         page = window.page
         await window.go(f"/language/{language}?back=/console/sign-in")
         await page.goto(link)
         assert page.url == f"{base}/opinions", "the secret has left the address"
-        await _fits(window)
+        assert await window.flaws() == []
         await page.check("[value=agree]")
         await page.click(".submit button")
         await page.wait_for_selector("[role=status]")
-        await _fits(window)
+        assert await window.flaws() == []
         secret = link.rsplit("/", 1)[1]
         assert [each for each in window.asked if secret in each] == [link]
-
-
-async def _fits(window: Screen) -> None:
-    assert await window.violations() == []
-    wider = await window.page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    assert wider <= 0
 
 
 async def test_the_page_of_a_case_offers_to_be_loaded_again_once_something_has_changed(

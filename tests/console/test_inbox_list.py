@@ -134,10 +134,10 @@ async def test_a_task_is_handed_on_to_a_colleague_and_to_nobody_else(
     assert '<option value="desk-1">' not in page
     path = f"/tasks/{tasks[0]}/holder"
     for stranger in ("desk-1", "nobody", "water-3"):
-        refused = await visit.post(path, {"type": "claimed", "holder": stranger, "key": "k0"})
+        refused = await visit.post(path, {"type": "claimed", "colleague": stranger, "key": "k0"})
         assert refused.status_code == 422
         assert "请选择本单位的承办人员" in refused.text
-    form = {"type": "claimed", "holder": "water-2", "ground": "属其片区", "key": "k1"}
+    form = {"type": "claimed", "colleague": "water-2", "ground": "属其片区", "key": "k1"}
     assert (await visit.post(path, form)).status_code == 303
     task = (await office.api.call("GET", f"/api/v1/tasks/{tasks[0]}")).json()
     assert task["held_by"] == "water-2"

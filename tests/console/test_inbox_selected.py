@@ -91,9 +91,9 @@ async def test_tasks_are_handed_on_and_back(office: Office, visit: Visit, tasks:
     refused = await _post(visit, "/holder", tasks, type="reassigned")
     assert refused.status_code == 422
     assert "请选择本单位的承办人员" in refused.text
-    refused = await _post(visit, "/holder", tasks, type="reassigned", to="desk-1")
+    refused = await _post(visit, "/holder", tasks, type="reassigned", colleague="desk-1")
     assert refused.status_code == 422
-    await _post(visit, "/holder", tasks, type="reassigned", to="water-2", key="a")
+    await _post(visit, "/holder", tasks, type="reassigned", colleague="water-2", key="a")
     assert {(await _task(office, each))["held_by"] for each in tasks} == {"water-2"}
     await _post(visit, "/holder", tasks, type="handed-back", key="b")
     assert {(await _task(office, each))["held_by"] for each in tasks} == {None}

@@ -12,13 +12,15 @@ from typing import get_args
 import pytest
 
 from api.open_cases import SHADES
-from console import words
+from console import rendering, words
+from console.tasks import CHOOSE_A_COLLEAGUE
 from console.words import EVENTS
 from domain.access import Act
 from domain.accounts import StaffRole
 from domain.application import Channel
 from domain.clocks import Light
 from domain.connection import Code, Ending, Voltage
+from domain.errors import FieldProblem
 from domain.identity import IdType
 from domain.investment import Decision
 from domain.opinions import View
@@ -73,6 +75,14 @@ def test_every_table_speaks_both_languages() -> None:
         for key, said in table.items():
             assert CHINESE.search(said.zh), (name, key)
             assert said.en and not CHINESE.search(said.en), (name, key)
+
+
+def test_a_field_of_days_is_not_called_a_person() -> None:
+    (_, named, _), (_, colleague, _) = rendering.Problems(
+        [FieldProblem("to", "", ""), CHOOSE_A_COLLEAGUE]
+    ).named()
+    assert named == Words("截止日期", "To")
+    assert colleague == Words("承办人员", "Holder")
 
 
 def _event_kinds(source: str) -> Iterator[str]:

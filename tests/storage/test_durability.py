@@ -187,7 +187,7 @@ def test_every_write_of_the_case_file_is_tried() -> None:
         if not name.startswith("_")
     }
     # `decide` is `judge`, checked before; the others only read.
-    others = {"close", "judge", "on_file", "content", "under", "of_task"}
+    others = {"close", "judge", "on_file", "content", "under", "about", "of_task", "of_case"}
     assert {name.split(",")[0] for name in WRITES} == public - others
 
 

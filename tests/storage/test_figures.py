@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.connection import TaskKind
 from domain.working_time import civil_date
 from storage.casefile import CaseFile
 from storage.database import snapshot
 from storage.figures import (
+    Accepted,
     Completed,
     Decided,
     DecisionRow,
     Figures,
+    OpenCases,
     Owed,
+    OwedRow,
+    OwedTogether,
     ResultFilter,
     ResultRow,
     count_open_cases,
     count_unanswered,
+    read_accepted,
     read_clocked_tasks,
     read_decisions,
     read_figures,
@@ -260,13 +266,59 @@ async def test_lists_hold_what_was_counted_each_once(
         )
         assert late == sum(each.late for each in figures.decided)
 
-        owed = await read_owed(db, district=district)
+        owed = await _owed_one_by_one(db, figures.owed, district)
         assert len(owed) == sum(each.tasks for each in figures.owed)
         alike = await count_open_cases(db, district)
         alone = await read_open_cases(db, district=district)
         assert sum(each.cases for each in alike) == len({each.no for each in alone})
+        assert await _accepted_one_by_one(db, alike, district) == {each.no for each in alone}
         tasks_of = await read_clocked_tasks(db, {each.no for each in alone})
         assert {task.case_no for task in owed} <= tasks_of.keys()
+
+
+async def _owed_one_by_one(
+    db: AsyncConnection, counted: Sequence[Owed], district: str | None
+) -> list[OwedRow]:
+    """Page through all open tasks by twos: by when they are due, then those without a date."""
+    dates = sorted({each.due_on for each in counted if each.due_on})
+    without = [OwedTogether(frozenset(), has_limit) for has_limit in (True, False)]
+    together = [*(OwedTogether(frozenset({day}), None) for day in dates), *without]
+    found: list[OwedRow] = []
+    first, after = 0, ""
+    while True:
+        page = await read_owed(db, together[first:], district=district, after=after, limit=2)
+        if not page:
+            break
+        first, after = first + page[-1][0], page[-1][1].id
+        found += [row for _, row in page]
+    days = [(each.due_on or date.max, each.limit_working_days is None) for each in found]
+    assert [day for day, _ in days] == sorted(day for day, _ in days)
+    undated = [is_without for day, is_without in days if day == date.max]
+    assert undated == sorted(undated)
+    assert len({each.id for each in found}) == len(found)
+    return found
+
+
+async def _accepted_one_by_one(
+    db: AsyncConnection, counted: Sequence[OpenCases], district: str | None
+) -> set[str]:
+    """Page through all open cases by twos, by when they were accepted."""
+    ranks: dict[str, set[Accepted]] = {}
+    for each in counted:
+        one = Accepted(each.policy, each.calendar, each.voltage, each.supply, each.accepted_on)
+        ranks.setdefault(str(each.accepted_on), set()).add(one)
+    together = [ranks[day] for day in sorted(ranks)]
+    found: list[OpenCases] = []
+    first, after = 0, ""
+    while True:
+        page = await read_accepted(db, together[first:], district=district, after=after, limit=2)
+        if not page:
+            break
+        first, after = first + page[-1][0], page[-1][1].no
+        found += [case for _, case in page]
+    shown = [(str(each.accepted_on), each.no) for each in found]
+    assert shown == sorted(set(shown))
+    return {each.no for each in found}
 
 
 PLANS = {"sqlite": "EXPLAIN QUERY PLAN", "postgresql": "EXPLAIN"}

@@ -27,7 +27,9 @@ from domain.repair_plan import (
     Wording,
 )
 from domain.repairs import RepairKind
+from storage.admin_acts import record_act
 from storage.casefile import CaseFile
+from storage.database import writing
 from storage.reading import Reading
 from storage.repairs import (
     ItemRecord,
@@ -166,6 +168,36 @@ async def test_whoever_planned_it_may_not_approve_it(book: Repairs, numbers: lis
     for _ in range(2):
         found = await book.approve(repair.number, by="admin-2", at=NOON)
         assert (found.approved_by, found.approved_at) == ("admin-2", NOON)
+
+
+@pytest.mark.parametrize(
+    ("given", "approver"),
+    [
+        (["admin-1 added admin-2"], "admin-2"),
+        (["admin-2 added admin-1"], "admin-2"),
+        (["command added admin-2", "admin-1 reset admin-2"], "admin-2"),
+        (["admin-1 added admin-8", "admin-8 added admin-9"], "admin-9"),
+        (["admin-9 added admin-1", "admin-9 added admin-2"], "admin-2"),
+        (["admin-2 reset admin-1", "admin-1 reset admin-2"], "admin-2"),
+    ],
+)
+async def test_whoever_may_know_the_password_of_whoever_planned_it_may_not_approve_it(
+    book: Repairs, casefile: CaseFile, numbers: list[str], given: list[str], approver: str
+) -> None:
+    repair = await _planned(book, numbers)
+
+    async def gives(said: str) -> None:
+        by, verb, account = said.split()
+        async with writing(casefile.engine) as db:
+            await record_act(db, at=NOON, by=by, act=f"account.{verb}", subject=account)
+
+    for each in given:
+        await gives(each)
+    with pytest.raises(OwnPlan, match=f"account reset {approver}"):
+        await book.approve(repair.number, by=approver, at=NOON)
+    await gives(f"command reset {approver}")
+    await gives("command reset admin-1")
+    assert (await book.approve(repair.number, by=approver, at=NOON)).approved_by == approver
 
 
 async def test_what_discards_nothing_needs_no_approval(book: Repairs, numbers: list[str]) -> None:

@@ -17,6 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from api.__main__ import Serving
 from api.app import build_app
 from api.services import Services
 from settings import Settings
@@ -40,7 +41,7 @@ AGENCIES = (
 )
 ADMINISTRATORS = ("admin-1", "admin-2")
 SERVER_SECRET = "a server secret for tests, and for nothing else"
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 def key_of(agency: str) -> str:
@@ -141,13 +142,16 @@ async def in_process(settings: Settings) -> AsyncIterator[Api]:
         yield api
 
 
+def _no_streams() -> None:
+    """Stand for the streams of a console where there is none."""
+
+
 @contextmanager
 def listening(app: FastAPI) -> Iterator[str]:
     """Serve on a free port of the loopback, in a thread; give the address."""
     socket = create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_config=None, access_log=False, ws="none", lifespan="on")
-    )
+    config = uvicorn.Config(app, log_config=None, access_log=False, ws="none", lifespan="on")
+    server = Serving(config, getattr(app.state, "end_streams", _no_streams))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]}, daemon=True)
     thread.start()
     until = time.monotonic() + PATIENCE_S
