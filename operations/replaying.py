@@ -187,6 +187,8 @@ async def replayed(
         for task in working:
             task.cancel()
         await asyncio.gather(*working, return_exceptions=True)
+        if ending.done() and not ending.cancelled():
+            ending.exception()  # Seen, or not wanted any more.
 
 
 async def _by_one(
@@ -198,7 +200,14 @@ async def _by_one(
         for case in left:
             lost: dict[str, Finding] = {}
             while True:
-                running = running or await _started(settings, program, limits)
+                if running is None:
+                    starting = asyncio.create_task(_started(settings, program, limits))
+                    try:
+                        running = await asyncio.shield(starting)
+                    except asyncio.CancelledError:
+                        # Cut off while it starts, it would be left to itself.
+                        running = await starting
+                        raise
                 try:
                     done = await running.replay(case, lost, limits)
                     break
@@ -275,6 +284,9 @@ async def _started(settings: Settings, program: Sequence[str], limits: Limits) -
 _KEPT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ")
 
 
+ENDS_WITHIN_S = 5.0
+
+
 class _Running:
     """A process that replays."""
 
@@ -341,7 +353,11 @@ class _Running:
         """End it, whatever it is doing."""
         with suppress(ProcessLookupError):
             self._process.kill()
-        await self._process.wait()
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        # Reads to the end of its output: a pipe that is open yet would outlive the loop.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._process.communicate(), ENDS_WITHIN_S)
 
 
 _THE_START = Words("流程开始", "the process starts")

@@ -47,6 +47,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "overdue": "部门逾期未办",
         "needs another": "须另一名管理员批准",
         "as planned": "与计划一致",
+        "moved on": "办件在计划之后已有变化",
     },
     "en": {
         "invests": "invests",
@@ -56,6 +57,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "overdue": "overdue at departments",
         "needs another": "another administrator has to approve",
         "as planned": "as planned",
+        "moved on": "The case has moved on since the plan was made",
     },
 }
 
@@ -233,23 +235,38 @@ async def _water_decides(office: Office, task_id: str, words: Mapping[str, str])
 
 
 async def _repaired(office: Office, no: str, words: Mapping[str, str]) -> None:
-    async with office.at("admin-1") as window:
-        page = window.page
-        await window.go(f"/admin/repairs/new?case_no={no}")
-        await page.locator(".option:has(.chip.second) input[type=radio]:enabled").first.check()
-        await page.fill("[name=reason]", "示例：重新开始流程")
-        await page.click(".submit button.main")
-        await page.wait_for_selector("#repair")
-        await expect(page.locator("#repair")).to_contain_text(words["needs another"])
-        path = page.url.partition("/console")[2]
-    async with office.at("admin-2") as window:
-        page = window.page
-        await window.go(path)
-        await page.click("form[action$='/approve'] button")
-        await page.wait_for_selector("form[action$='/execute']")
-        if await page.locator("#f-confirm").count():
-            await page.fill("#f-confirm", no)
-        await page.click("form[action$='/execute'] button")
+    async with office.at("admin-1") as one, office.at("admin-2") as other:
+        # Days go by in seconds, and each notice of the ladder makes a plan one of the past.
+        for _ in range(8):
+            path = await _planned(one, no, words)
+            page = other.page
+            await other.go(path)
+            await page.click("form[action$='/approve'] button")
+            if await _is_stale(page, words, "form[action$='/execute']"):
+                continue
+            if await page.locator("#f-confirm").count():
+                await page.fill("#f-confirm", no)
+            await page.click("form[action$='/execute'] button")
+            if not await _is_stale(page, words, "main:not(:has(form[action$='/execute']))"):
+                break
         await expect(page.locator("#repair")).to_contain_text(
             words["as planned"], timeout=PATIENCE_MS
         )
+        other.complaints = [each for each in other.complaints if "409" not in each]
+
+
+async def _planned(window: Screen, no: str, words: Mapping[str, str]) -> str:
+    page = window.page
+    await window.go(f"/admin/repairs/new?case_no={no}")
+    await page.locator(".option:has(.chip.second) input[type=radio]:enabled").first.check()
+    await page.fill("[name=reason]", "示例：重新开始流程")
+    await page.click(".submit button.main")
+    await page.wait_for_selector("#repair")
+    await expect(page.locator("#repair")).to_contain_text(words["needs another"])
+    return page.url.partition("/console")[2]
+
+
+async def _is_stale(page: Page, words: Mapping[str, str], unless: str) -> bool:
+    """Whether the page says that the plan is of the past; `unless` is what it shows if not."""
+    await page.wait_for_selector(f"{unless}, .card.narrow h1")
+    return words["moved on"] in await page.inner_text("main")

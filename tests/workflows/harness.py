@@ -7,6 +7,7 @@ process by completing the activity that owes the task.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import shutil
 import sys
 import time
@@ -495,10 +496,12 @@ async def development_server(
     folder: Path, *interceptors: Interceptor
 ) -> AsyncIterator[WorkflowEnvironment]:
     """The engine of `onewindow up`: the development server with its database file."""
+    attempts = itertools.count()
     env = await _started(
         lambda: WorkflowEnvironment.start_local(
             dev_server_existing_path=program("temporal"),
-            dev_server_database_filename=str(folder / "engine.db"),
+            # One that was ended while it started leaves half a database, which no other reads.
+            dev_server_database_filename=str(folder / f"engine{next(attempts)}.db"),
             dev_server_log_level="error",
             interceptors=interceptors,
             data_converter=MESSAGES,
